@@ -1,0 +1,268 @@
+//! One call in a fresh instance: begun, bounded, and ended as an answer or a fault.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use gavel_market::{
+    ids::{AccountId, Digest, PluginName},
+    model::CallLimits,
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::{
+    Engine, PoolConcurrencyLimitError, Store, Trap, WasmBacktrace,
+    component::{Instance, InstancePre, Resource},
+};
+
+use crate::{
+    answer::Called,
+    fault::{Fault, FaultKind, LogLine},
+    limits::{CROSSING_MAX_BYTES, HANDLES_MAX, MESSAGE_MAX_BYTES, SandboxSettings},
+    meter::Meter,
+    state::{Lead, State},
+    view::View,
+    words::{clean, words},
+};
+
+/// Why work in an instance ended without an answer.
+pub(crate) enum Stop {
+    /// wasmtime ended it.
+    Wasm(wasmtime::Error),
+    /// The plugin returned an error.
+    Said(String),
+    /// The plugin returned something that it may not.
+    Output(String),
+}
+
+impl From<wasmtime::Error> for Stop {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Wasm(error)
+    }
+}
+
+/// A [`Fault`] that does not know yet whose it is.
+pub(crate) struct Broken {
+    pub(crate) kind: FaultKind,
+    pub(crate) function: &'static str,
+    pub(crate) message: String,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) lines_dropped: u32,
+}
+
+impl Broken {
+    /// No place was free: there was not even a store.
+    pub(crate) fn overloaded() -> Self {
+        let message = "the host had no instance free".into();
+        Self {
+            kind: FaultKind::Overloaded,
+            function: "start",
+            message,
+            log: Vec::new(),
+            lines_dropped: 0,
+        }
+    }
+
+    pub(crate) fn of(self, account: &AccountId, plugin: &PluginName, digest: Digest) -> Fault {
+        let Self {
+            kind,
+            function,
+            message,
+            log,
+            lines_dropped,
+        } = self;
+        Fault {
+            kind,
+            account: account.clone(),
+            plugin: plugin.clone(),
+            digest,
+            function,
+            message,
+            log,
+            lines_dropped,
+        }
+    }
+
+    /// Why a configuration is not taken: the plugin's own words where it has some.
+    pub(crate) fn refusal(&self) -> String {
+        if self.kind == FaultKind::Error {
+            self.message.clone()
+        } else {
+            self.in_words()
+        }
+    }
+
+    /// Message and log in one text. Only where no lead was shown.
+    pub(crate) fn in_words(&self) -> String {
+        let mut text = format!(
+            "{} in {}: {}",
+            self.kind.outcome(),
+            self.function,
+            self.message
+        );
+        for line in &self.log {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "; log, {}: {}", line.level.word(), line.text);
+        }
+        text
+    }
+}
+
+/// Room for a number of calls at once.
+pub(crate) struct Room {
+    permits: Semaphore,
+    settings: SandboxSettings,
+}
+
+impl Room {
+    pub(crate) fn new(settings: SandboxSettings) -> Self {
+        Self {
+            permits: Semaphore::new(settings.concurrent_calls as usize),
+            settings,
+        }
+    }
+
+    /// A place, now or soon; `None` if the host is too busy.
+    pub(crate) async fn soon(&self) -> Option<SemaphorePermit<'_>> {
+        // Nearly always there is one, and no timer is needed.
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Some(permit);
+        }
+        tokio::time::timeout(self.settings.wait_for_instance, self.permits.acquire())
+            .await
+            .ok()?
+            .ok()
+    }
+
+    /// A place, however long it takes: for the gate, which nobody waits for.
+    pub(crate) async fn whenever(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+}
+
+/// A store made for one call, and the place it holds.
+pub(crate) struct Fresh<'a> {
+    // Dropped before the permit: a free place is free in the pool too.
+    pub(crate) store: Store<State>,
+    /// The plugin's function that runs, for a fault to name.
+    pub(crate) function: &'static str,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl<'a> Fresh<'a> {
+    /// A store under the bounds of `limits`.
+    pub(crate) fn new(engine: &Engine, limits: &CallLimits, permit: SemaphorePermit<'a>) -> Self {
+        let mut store = Store::new(engine, State::new(limits, Meter::new(limits.time)));
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(CROSSING_MAX_BYTES);
+        store.set_max_component_handles(HANDLES_MAX);
+        store.epoch_deadline_callback(|store| Ok(store.data().meter.at_tick()));
+        store.set_epoch_deadline(1);
+        Self {
+            store,
+            function: "start",
+            _permit: permit,
+        }
+    }
+
+    /// What counts this call's time.
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.store.data().meter)
+    }
+
+    /// An instance; its start functions run in here, so they are bounded as the rest.
+    pub(crate) async fn instantiate(
+        &mut self,
+        plugin: &InstancePre<State>,
+    ) -> Result<Instance, Stop> {
+        Ok(plugin.instantiate_async(&mut self.store).await?)
+    }
+
+    /// The handle of a lead that the plugin may borrow.
+    pub(crate) fn show(&mut self, view: View, order: &str) -> Result<Resource<Lead>, Stop> {
+        let lead = self.store.data_mut().show(Lead {
+            view,
+            order: order.to_owned(),
+        });
+        lead.map_err(|error| Stop::Wasm(error.into()))
+    }
+
+    /// The end: the answer and what the host noted meanwhile, or the fault.
+    pub(crate) fn end<T>(self, result: Result<T, Stop>) -> Result<Called<T>, Broken> {
+        let Self {
+            store,
+            function,
+            _permit,
+        } = self;
+        let state = store.into_data();
+        let fields_read = state.fields_read();
+        let State {
+            meter,
+            log,
+            refused,
+            ..
+        } = state;
+        match result {
+            Ok(value) => Ok(Called {
+                value,
+                log: log.lines,
+                lines_dropped: log.dropped,
+                fields_read,
+                cpu: meter.used(),
+            }),
+            Err(stop) => {
+                let (kind, message) = explained(&stop, refused.as_deref(), &meter);
+                Err(Broken {
+                    kind,
+                    function,
+                    message,
+                    log: log.lines,
+                    lines_dropped: log.dropped,
+                })
+            }
+        }
+    }
+}
+
+/// Which kind of fault it is, and what happened in words.
+fn explained(stop: &Stop, refused: Option<&str>, meter: &Meter) -> (FaultKind, String) {
+    match stop {
+        Stop::Said(said) => (FaultKind::Error, words(said)),
+        Stop::Output(wrong) => (FaultKind::Output, clean(wrong, MESSAGE_MAX_BYTES)),
+        Stop::Wasm(error) => {
+            let kind = kind_of(error, refused.is_some());
+            let mut message = match kind {
+                FaultKind::Time => format!(
+                    "used {:?} of processor time; it may use {:?}",
+                    meter.used(),
+                    meter.limit()
+                ),
+                FaultKind::Memory => format!(
+                    "{}; then: {}",
+                    refused.unwrap_or_default(),
+                    error.root_cause()
+                ),
+                _ => error.root_cause().to_string(),
+            };
+            if let Some(frames) = error.downcast_ref::<WasmBacktrace>() {
+                let _ = write!(message, "; {frames}");
+            }
+            (kind, clean(&message, MESSAGE_MAX_BYTES))
+        }
+    }
+}
+
+/// A trap is one that wasmtime names, or any error raised while the plugin's code ran:
+/// those have its frames. What fails after it returned was in the value returned.
+fn kind_of(error: &wasmtime::Error, refused: bool) -> FaultKind {
+    let trap = error.downcast_ref::<Trap>();
+    let in_plugin = trap.is_some() || error.is::<WasmBacktrace>();
+    if error.is::<PoolConcurrencyLimitError>() {
+        FaultKind::Overloaded
+    } else if trap == Some(&Trap::Interrupt) {
+        FaultKind::Time
+    } else if refused {
+        FaultKind::Memory
+    } else if in_plugin {
+        FaultKind::Trap
+    } else {
+        FaultKind::Output
+    }
+}
