@@ -1,0 +1,88 @@
+//! How much disk a steady load of orders takes that are opened, expire and are erased.
+//!
+//! `cargo run -p gavel-store --example space [ROUNDS] [ORDERS]`; by default twenty rounds of
+//! ten thousand orders, each with its ping. After each round nothing of it is left, so the
+//! figures in the second column must stop growing.
+
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing)] // a program for a person
+
+#[allow(dead_code)] // shared with the tests, which use all of it
+#[path = "../src/tests/sample.rs"]
+mod sample;
+
+use std::time::{Duration, Instant};
+
+use gavel_store::{LIST_MAX, Settings, Store, StoreKey};
+
+/// Orders opened at once.
+const CALLERS: u64 = 64;
+
+/// Bids of each order.
+const BIDS: u16 = 10;
+
+/// One round's time in the life of the store, in milliseconds: longer than a window.
+const ROUND_MS: u64 = 2 * sample::WINDOW_MS;
+
+fn main() {
+    let mut arguments = std::env::args()
+        .skip(1)
+        .map(|text| text.parse::<u64>().expect("a number"));
+    let rounds = arguments.next().unwrap_or(20);
+    let orders = arguments.next().unwrap_or(10_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(measure(rounds, orders));
+}
+
+async fn measure(rounds: u64, orders: u64) {
+    let program = std::env::current_exe().expect("a program");
+    let folder = tempfile::tempdir_in(program.parent().expect("a folder")).expect("a folder");
+    let key = StoreKey::from_bytes([1; 32]);
+    let store = Store::open(folder.path(), &key, Settings::default()).expect("a store");
+    println!("{:>10} {:>10} {:>10}", "orders", "MiB", "orders/s");
+    for round in 0..rounds {
+        let begun = Instant::now();
+        let at_ms = sample::NOW_MS + round * ROUND_MS;
+        open_all(&store, at_ms, orders).await;
+        clear(&store, at_ms + ROUND_MS).await;
+        let mib = store.stats().bytes_on_disk >> 20;
+        #[allow(clippy::cast_precision_loss)] // a figure for a person
+        let rate = orders as f64 / begun.elapsed().as_secs_f64();
+        println!("{:>10} {mib:>10} {rate:>10.0}", (round + 1) * orders);
+    }
+    store.close().await;
+}
+
+async fn open_all(store: &Store, at_ms: u64, orders: u64) {
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in (caller..orders).step_by(64) {
+                    let order = sample::order(sample::id(at_ms + number / 100, number), BIDS);
+                    let ping = sample::ping(&order);
+                    let until = Instant::now() + Duration::from_mins(1);
+                    let opened = store.open_order(order, ping, None, until).await;
+                    opened.expect("durable in time");
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.expect("a caller ends");
+    }
+}
+
+/// Lets every window pass, and erases what is left.
+async fn clear(store: &Store, now_ms: u64) {
+    while store.expire_due(now_ms, LIST_MAX).await.expect("swept") > 0 {}
+    let kept = Duration::ZERO;
+    while store
+        .erase_due(now_ms, kept, kept, LIST_MAX)
+        .await
+        .expect("swept")
+        > 0
+    {}
+}

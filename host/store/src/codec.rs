@@ -1,0 +1,214 @@
+//! How a record becomes bytes, and how a long one is laid out.
+//!
+//! ```text
+//! a short record:   version │ 0 0 │ body
+//! a long one, head: version │ n n │ tag │ first PART_MAX_BYTES of the body
+//!       parts 1..n:                 tag │ further bytes of the body
+//! ```
+//!
+//! The body is JSON, which describes itself: a field that is added later reads old records
+//! by its default, and an operator can read a damaged one. (The vault's records are the
+//! exception: their body is a ciphertext.) An unknown version is an error that names it.
+//!
+//! # Why long records are cut
+//!
+//! sled keeps up to some seventeen entries in one node, rewrites a node whole every ten
+//! changes, and writes a node larger than a quarter of a segment to a file of its own,
+//! *which it never flushes* (`pagecache/blob_io.rs`): after a power cut that file may be
+//! empty although the log that names it is whole. With parts of [`PART_MAX_BYTES`] no node
+//! gets near that size, and rewriting one stays cheap whatever a buyer answered.
+//!
+//! Parts of one record are read one after the other, while the committer may replace it. The
+//! tag, new with every write, tells a reader that it has parts of two.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::StoreError;
+
+/// The version that this Gavel writes, and the only one that it reads.
+pub(crate) const VERSION: u8 = 1;
+
+/// Version and number of further parts.
+pub(crate) const HEAD_BYTES: usize = 3;
+
+const TAG_BYTES: usize = 4;
+
+/// Longest piece of a record in one entry. Seventeen of them are half of sled's limit of
+/// 128 KiB for a node in its log.
+pub(crate) const PART_MAX_BYTES: usize = 3 << 10;
+
+/// Longest record: an order with every bid of ten thousand accounts is some 2 MiB.
+pub(crate) const RECORD_MAX_BYTES: usize = 16 << 20;
+
+/// A record with a JSON body.
+pub(crate) fn encode<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut record = vec![VERSION, 0, 0];
+    serde_json::to_writer(&mut record, value)
+        .map_err(|error| StoreError::unreadable(what, problem(&error)))?;
+    bounded(what, record)
+}
+
+/// A record with a body of bytes.
+pub(crate) fn encode_bytes(what: &'static str, body: &[&[u8]]) -> Result<Vec<u8>, StoreError> {
+    let mut record = vec![VERSION, 0, 0];
+    for part in body {
+        record.extend_from_slice(part);
+    }
+    bounded(what, record)
+}
+
+fn bounded(what: &'static str, record: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    if record.len() > RECORD_MAX_BYTES {
+        Err(StoreError::TooLarge { what })
+    } else {
+        Ok(record)
+    }
+}
+
+/// Reads a record with a JSON body.
+pub(crate) fn decode<T: DeserializeOwned>(
+    what: &'static str,
+    record: &[u8],
+) -> Result<T, StoreError> {
+    serde_json::from_slice(body(what, record)?)
+        .map_err(|error| StoreError::unreadable(what, problem(&error)))
+}
+
+/// A record's body.
+pub(crate) fn body<'r>(what: &'static str, record: &'r [u8]) -> Result<&'r [u8], StoreError> {
+    match record.first() {
+        Some(&VERSION) => record
+            .get(HEAD_BYTES..)
+            .ok_or_else(|| StoreError::unreadable(what, "it ends too early")),
+        Some(&version) => Err(StoreError::Newer { what, version }),
+        None => Err(StoreError::unreadable(what, "it is empty")),
+    }
+}
+
+/// Where JSON is wrong; serde's own words may quote the value.
+fn problem(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} error at line {} column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+/// A record as it is written: the head, then its further parts.
+pub(crate) struct Laid {
+    pub(crate) head: Vec<u8>,
+    pub(crate) parts: Vec<Vec<u8>>,
+}
+
+/// Lays a record out. `tag` must differ from that of the record that it replaces.
+pub(crate) fn lay_out(record: &[u8], tag: u32) -> Laid {
+    let (head, body) = record.split_at_checked(HEAD_BYTES).unwrap_or((record, &[]));
+    if body.len() <= PART_MAX_BYTES {
+        return Laid {
+            head: record.to_vec(),
+            parts: Vec::new(),
+        };
+    }
+    let mut pieces = body
+        .chunks(PART_MAX_BYTES)
+        .map(|piece| [&tag.to_be_bytes(), piece].concat());
+    let first = pieces.next().unwrap_or_default();
+    let parts: Vec<_> = pieces.collect();
+    // `bounded` keeps a record below 65 535 parts.
+    let count = u16::try_from(parts.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let version = head.get(..1).unwrap_or_default();
+    Laid {
+        head: [version, &count, &first].concat(),
+        parts,
+    }
+}
+
+/// How many further parts a record has, by its head. A record of an unknown version has
+/// none that this Gavel could know of.
+pub(crate) fn parts_of(head: &[u8]) -> u16 {
+    match head {
+        [VERSION, high, low, ..] => u16::from_be_bytes([*high, *low]),
+        _ => 0,
+    }
+}
+
+/// Puts a long record together again; `None` where the parts are not of one write.
+pub(crate) fn join(
+    head: &[u8],
+    parts: impl Iterator<Item = Option<sled::IVec>>,
+) -> Option<Vec<u8>> {
+    let (_, body) = head.split_at_checked(HEAD_BYTES)?;
+    let (tag, first) = body.split_at_checked(TAG_BYTES)?;
+    let mut record = vec![VERSION, 0, 0];
+    record.extend_from_slice(first);
+    for part in parts {
+        record.extend_from_slice(part?.strip_prefix(tag)?);
+    }
+    Some(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(laid: &Laid) -> Option<Vec<u8>> {
+        join(
+            &laid.head,
+            laid.parts.iter().map(|part| Some(part.as_slice().into())),
+        )
+    }
+
+    #[test]
+    fn a_record_of_any_length_is_read_as_it_was_written() {
+        for length in [
+            0,
+            1,
+            PART_MAX_BYTES,
+            PART_MAX_BYTES + 1,
+            10 * PART_MAX_BYTES,
+            10 * PART_MAX_BYTES + 7,
+        ] {
+            let record = encode_bytes("test", &[&vec![7; length]]).expect("small enough");
+            let laid = lay_out(&record, 9);
+            assert_eq!(usize::from(parts_of(&laid.head)), laid.parts.len());
+            assert!(laid.head.len() <= PART_MAX_BYTES + 7);
+            match laid.parts.len() {
+                0 => assert_eq!(laid.head, record),
+                _ => assert_eq!(joined(&laid), Some(record)),
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_two_writes_are_not_taken_for_a_record() {
+        let record = encode_bytes("test", &[&vec![7; 2 * PART_MAX_BYTES]]).expect("small enough");
+        let mut laid = lay_out(&record, 1);
+        laid.parts = lay_out(&record, 2).parts;
+        assert_eq!(joined(&laid), None);
+    }
+
+    #[test]
+    fn an_unknown_version_is_named() {
+        let refused = decode::<u32>("order", &[9, 0, 0, b'1']);
+        assert_eq!(
+            refused,
+            Err(StoreError::Newer {
+                what: "order",
+                version: 9
+            })
+        );
+        assert!(
+            refused
+                .expect_err("refused")
+                .to_string()
+                .contains("version 9")
+        );
+    }
+
+    #[test]
+    fn an_unreadable_record_is_not_quoted() {
+        let refused = decode::<u32>("order", b"\x01\0\0\"+12025550123\"").expect_err("no number");
+        assert!(!refused.to_string().contains("2025550123"), "{refused}");
+    }
+}

@@ -1,0 +1,156 @@
+//! An order as records and index entries, and a transition as what it writes.
+//!
+//! An order is two records: as it was quoted, which never changes and holds every bid, and
+//! where it stands, which changes often and is small. An open order has only the first.
+
+use std::mem;
+
+use gavel_market::{
+    ids::OrderId,
+    ledger::Entry,
+    order::{Delivery, DeliveryState, Order, OrderState, Post},
+};
+use serde::{Deserialize, Serialize};
+use sled::IVec;
+
+use super::ListedState;
+use crate::{
+    change::Txn,
+    codec,
+    error::{ChangeError, StoreError},
+    keys::{self, Key},
+};
+
+const QUOTED: &str = "order";
+const STANDING: &str = "order's state";
+pub(super) const ENTRY: &str = "ledger entry";
+
+/// Where an order stands: what of it changes.
+#[derive(Deserialize)]
+struct Standing {
+    state: OrderState,
+    post: Option<Post>,
+}
+
+/// The same, to be written.
+#[derive(Serialize)]
+struct StandingOf<'o> {
+    state: OrderState,
+    post: &'o Option<Post>,
+}
+
+/// The record of an order as it was quoted.
+pub(crate) fn quoted_record(order: &mut Order) -> Result<Vec<u8>, StoreError> {
+    let state = mem::replace(&mut order.state, OrderState::Open);
+    let post = order.post.take();
+    let record = codec::encode(QUOTED, order);
+    (order.state, order.post) = (state, post);
+    record
+}
+
+/// Reads an order. Where it stands comes first: were it the other way round, an order erased
+/// between the two would look open.
+pub(super) fn read(
+    id: OrderId,
+    get: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
+) -> Result<Option<(Order, IVec)>, StoreError> {
+    let standing = get(&keys::standing(id))?;
+    let Some(quoted) = get(&keys::quoted(id))? else {
+        return Ok(None);
+    };
+    let mut order: Order = codec::decode(QUOTED, &quoted)?;
+    if let Some(record) = standing {
+        let standing: Standing = codec::decode(STANDING, &record)?;
+        (order.state, order.post) = (standing.state, standing.post);
+    }
+    Ok(Some((order, quoted)))
+}
+
+/// Every index entry that follows from an order.
+pub(crate) fn index_of(order: &Order) -> Vec<Key> {
+    let mut index = Vec::new();
+    match order.state {
+        OrderState::Open => index.push(keys::open_by_expiry(order.expires_at_ms, order.id)),
+        OrderState::Expired => index.push(keys::never_posted(order.id)),
+        OrderState::Posting | OrderState::Sold | OrderState::Accepted | OrderState::Rejected => {}
+    }
+    if order.is_being_delivered() {
+        index.push(keys::being_delivered(order.id));
+    }
+    for delivery in order.deliveries() {
+        if let Some(state) = ListedState::of(delivery.state) {
+            index.push(keys::listed_delivery(
+                state.byte(),
+                order.delivery_id(delivery.bid),
+            ));
+        }
+    }
+    if let Some(settled_at_ms) = erasable_since_ms(order) {
+        index.push(keys::settled(settled_at_ms, order.id));
+    }
+    index
+}
+
+/// Since when a posted order only waits to be erased: it is settled, and nobody may still
+/// have to say how a delivery ended (`rules.md`, Keeping).
+fn erasable_since_ms(order: &Order) -> Option<u64> {
+    let open = |delivery: &Delivery| {
+        matches!(
+            delivery.state,
+            DeliveryState::Unconfirmed | DeliveryState::InFlight
+        )
+    };
+    let done = !order.is_being_delivered() && !order.deliveries().iter().any(open);
+    order.post.as_ref()?.settled_at_ms.filter(|_| done)
+}
+
+impl Txn<'_> {
+    pub(crate) fn order(&self, id: OrderId) -> Result<Option<(Order, IVec)>, StoreError> {
+        read(id, |key| self.get(key))
+    }
+
+    /// Runs a transition on an order: reads it, changes it, writes what changed.
+    pub(crate) fn transition<E>(
+        &mut self,
+        id: OrderId,
+        change: impl FnOnce(&mut Order, &mut Self) -> Result<Vec<Entry>, ChangeError<E>>,
+    ) -> Result<Order, ChangeError<E>> {
+        let (mut order, quoted_before) = self.order(id)?.ok_or(ChangeError::NotFound)?;
+        let index_before = index_of(&order);
+        let entries = change(&mut order, self)?;
+        // No transition touches what was quoted; should one ever, it is not lost.
+        let quoted = quoted_record(&mut order)?;
+        if quoted_before != quoted {
+            self.put(keys::quoted(id), quoted);
+        }
+        let standing = StandingOf {
+            state: order.state,
+            post: &order.post,
+        };
+        self.put(keys::standing(id), codec::encode(STANDING, &standing)?);
+        self.reindex(&index_before, index_of(&order));
+        for entry in entries {
+            self.append(&keys::ledger(id.lead()), codec::encode(ENTRY, &entry)?)?;
+        }
+        Ok(order)
+    }
+
+    fn reindex(&mut self, before: &[Key], after: Vec<Key>) {
+        for gone in before.iter().filter(|key| !after.contains(key)) {
+            self.mark(gone.clone(), false);
+        }
+        after
+            .into_iter()
+            .filter(|key| !before.contains(key))
+            .for_each(|key| self.mark(key, true));
+    }
+
+    /// Removes an order and all that follows from it; its ledger stays.
+    pub(crate) fn erase_order(&mut self, order: &Order) -> Result<(), StoreError> {
+        self.remove(keys::quoted(order.id));
+        self.remove(keys::standing(order.id));
+        self.reindex(&index_of(order), Vec::new());
+        self.erase_sealed(order.id.lead())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use gavel_market::{ids::OrderId, order::OrderState, reason::RejectReason};
+
+use super::{
+    fresh, in_time,
+    sample::{self, NOW_MS, WINDOW_MS, id},
+};
+use crate::{Again, Store};
+
+const PING_RETENTION: Duration = Duration::from_hours(48);
+const RETENTION: Duration = Duration::from_hours(720);
+
+const PING_RETENTION_MS: u64 = 48 * 3_600_000;
+const RETENTION_MS: u64 = 720 * 3_600_000;
+
+async fn erase(store: &Store, now_ms: u64) -> usize {
+    store
+        .erase_due(now_ms, PING_RETENTION, RETENTION, 100)
+        .await
+        .expect("swept")
+}
+
+fn state(store: &Store, id: OrderId) -> Option<OrderState> {
+    store.order(id).expect("readable").map(|order| order.state)
+}
+
+#[tokio::test]
+async fn open_orders_expire_when_their_window_has_passed() {
+    let (_folder, store) = fresh();
+    let (one, two, posted) = (id(NOW_MS, 1), id(NOW_MS + 10, 2), id(NOW_MS, 3));
+    store.opened(one, 3).await;
+    store.opened(two, 3).await;
+    store.posted(posted, b"").await;
+    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS - 1, 100).await, Ok(0));
+    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS, 100).await, Ok(1));
+    assert_eq!(state(&store, one), Some(OrderState::Expired));
+    assert_eq!(state(&store, two), Some(OrderState::Open));
+    assert_eq!(store.expire_due(NOW_MS + 2 * WINDOW_MS, 100).await, Ok(1));
+    assert_eq!(state(&store, posted), Some(OrderState::Posting));
+}
+
+#[tokio::test]
+async fn a_sweep_does_no_more_than_it_is_asked() {
+    let (_folder, store) = fresh();
+    for number in 0..200 {
+        store.opened(id(NOW_MS, number), 1).await;
+    }
+    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS, 150).await, Ok(150));
+    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS, 150).await, Ok(50));
+}
+
+#[tokio::test]
+async fn what_was_never_posted_goes_with_its_ping() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    store.opened(id, 3).await;
+    store
+        .expire_due(NOW_MS + WINDOW_MS, 100)
+        .await
+        .expect("expired");
+    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS - 1).await, 0);
+    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 2);
+    assert_eq!(state(&store, id), None);
+    assert_eq!(store.ping(id.ping()).expect("readable"), None);
+    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 0);
+}
+
+#[tokio::test]
+async fn an_open_order_is_not_erased() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    store.opened(id, 3).await;
+    erase(&store, NOW_MS + PING_RETENTION_MS).await;
+    assert_eq!(state(&store, id), Some(OrderState::Open));
+}
+
+#[tokio::test]
+async fn a_sold_lead_goes_when_its_time_has_come_and_its_ledger_stays() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    let settled_at_ms = NOW_MS + 5_000;
+    store.sold(id, b"Ada Lovelace", settled_at_ms).await;
+    // Its ping goes before it.
+    assert_eq!(erase(&store, settled_at_ms + RETENTION_MS - 1).await, 1);
+    assert_eq!(state(&store, id), Some(OrderState::Sold));
+    assert!(store.personal(id.lead()).is_some());
+    assert_eq!(erase(&store, settled_at_ms + RETENTION_MS).await, 1);
+    assert_eq!(state(&store, id), None);
+    assert_eq!(store.personal(id.lead()), None);
+    assert_eq!(store.ledger(id.lead()).expect("readable").len(), 2);
+}
+
+#[tokio::test]
+async fn an_unconfirmed_delivery_keeps_its_lead() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    store.posted(id, b"Ada Lovelace").await;
+    store.delivered(id, sample::unconfirmed(), None).await;
+    store
+        .settle_order(id, RejectReason::NotDelivered, sample::terms(), NOW_MS)
+        .await
+        .expect("settled");
+    let late_ms = NOW_MS + 2 * RETENTION_MS;
+    erase(&store, late_ms).await;
+    assert!(store.personal(id.lead()).is_some());
+    let delivery = gavel_market::ids::DeliveryId { order: id, bid: 0 };
+    store
+        .settle_delivery(delivery, None, late_ms)
+        .await
+        .expect("settled by hand");
+    assert_eq!(erase(&store, late_ms + RETENTION_MS - 1).await, 0);
+    assert_eq!(erase(&store, late_ms + RETENTION_MS).await, 1);
+    assert_eq!(store.personal(id.lead()), None);
+}
+
+#[tokio::test]
+async fn a_remembered_answer_is_forgotten_and_a_later_one_is_not() {
+    let (_folder, store) = fresh();
+    let remember = async |at_ms, number| {
+        let ping = sample::ping(&sample::order(id(at_ms, number), 1));
+        let again = Again {
+            key: store.again_key(&ping.campaign, "key"),
+            request_hash: store.keyed_hash("request", b""),
+            answer: ping.answer.clone(),
+            ping: ping.id,
+            expires_at_ms: at_ms + WINDOW_MS,
+        };
+        store
+            .record_ping_again(ping, again.clone(), in_time())
+            .await
+            .expect("recorded");
+        again
+    };
+    let first = remember(NOW_MS, 1).await;
+    let second = remember(first.expires_at_ms, 2).await;
+    erase(&store, first.expires_at_ms).await;
+    assert_eq!(
+        store.again(&second.key).expect("readable"),
+        Some(second.clone())
+    );
+    erase(&store, second.expires_at_ms).await;
+    assert_eq!(store.again(&second.key).expect("readable"), None);
+}

@@ -1,0 +1,204 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    fresh, key, open,
+    sample::{self, NOW_MS, id},
+};
+use crate::vault::slots::SLOT_BYTES;
+
+const PERSONAL: &[u8] = b"ada.lovelace@analytical.example +12025550123";
+const WORDS: &[u8] = b"thank you Ada, see https://buyer.example/thanks?lead=4711";
+
+fn files_below(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files_below(&path, into);
+        } else {
+            into.push(path);
+        }
+    }
+}
+
+fn found_in(folder: &Path, needle: &[u8]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    files_below(folder, &mut files);
+    assert!(files.len() >= 3, "lock, slots and sled's own");
+    files.retain(|file| {
+        fs::read(file)
+            .expect("readable")
+            .windows(needle.len())
+            .any(|bytes| bytes == needle)
+    });
+    files
+}
+
+/// The sled files of then with the slots of now: what is left to somebody who has kept a copy.
+fn copy_with_slots_of(folder: &Path, old_sled: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    copy_all(old_sled, &copy.path().join("sled"));
+    fs::copy(folder.join("slots"), copy.path().join("slots")).expect("copied");
+    copy
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let to = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_all(&path, &to);
+        } else {
+            fs::copy(&path, to).expect("copied");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_personal_value_is_in_no_file_and_can_be_unsealed() {
+    let (folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    store.posted(id, PERSONAL).await;
+    store.delivered(id, sample::rejected(), Some(WORDS)).await;
+    store
+        .keep_words(id.lead(), 0, b"and another word")
+        .await
+        .expect("kept");
+    store.close().await;
+    for needle in [
+        PERSONAL,
+        WORDS,
+        b"lovelace",
+        b"2025550123",
+        b"buyer.example",
+        b"another word",
+    ] {
+        assert_eq!(found_in(folder.path(), needle), Vec::<PathBuf>::new());
+    }
+    // The search would have found it.
+    assert_ne!(
+        found_in(folder.path(), b"solar-west"),
+        Vec::<PathBuf>::new()
+    );
+
+    let store = open(folder.path());
+    assert_eq!(store.personal(id.lead()).as_deref(), Some(PERSONAL));
+    let words = store.unseal_words(id.lead(), 0).expect("readable");
+    assert_eq!(
+        words
+            .iter()
+            .map(|words| words.as_slice())
+            .collect::<Vec<_>>(),
+        [WORDS, b"and another word"]
+    );
+    assert!(
+        store
+            .unseal_words(id.lead(), 1)
+            .expect("readable")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn an_erased_lead_is_gone_and_its_order_stays() {
+    let (folder, store) = fresh();
+    let (one, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
+    store.posted(one, PERSONAL).await;
+    store.delivered(one, sample::rejected(), Some(WORDS)).await;
+    store.posted(other, b"Charles").await;
+    assert_eq!(store.erase_lead(one.lead()).await, Ok(true));
+    assert_eq!(store.erase_lead(one.lead()).await, Ok(false));
+    store
+        .keep_words(one.lead(), 0, WORDS)
+        .await
+        .expect("dropped");
+    let check = |store: &crate::Store| {
+        assert_eq!(store.personal(one.lead()), None);
+        let words = store.unseal_words(one.lead(), 0).expect("readable");
+        assert!(words.is_empty());
+        assert!(store.order(one).expect("readable").is_some());
+        assert_eq!(
+            store.personal(other.lead()).as_deref(),
+            Some(&b"Charles"[..])
+        );
+    };
+    check(&store);
+    store.close().await;
+    check(&open(folder.path()));
+}
+
+#[tokio::test]
+async fn an_erased_lead_stays_closed_to_who_has_the_key_and_an_old_copy() {
+    let (folder, store) = fresh();
+    let (one, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
+    store.posted(one, PERSONAL).await;
+    store.delivered(one, sample::rejected(), Some(WORDS)).await;
+    store.close().await;
+    let old = tempfile::tempdir().expect("a folder");
+    copy_all(&folder.path().join("sled"), old.path());
+
+    let readable = copy_with_slots_of(folder.path(), old.path());
+    assert_eq!(
+        open(readable.path()).personal(one.lead()).as_deref(),
+        Some(PERSONAL)
+    );
+
+    let store = open(folder.path());
+    store.erase_lead(one.lead()).await.expect("erased");
+    let copy = copy_with_slots_of(folder.path(), old.path());
+    let opened = open(copy.path());
+    assert!(
+        opened.order(one).expect("readable").is_some(),
+        "the copy has the records"
+    );
+    assert_eq!(opened.personal(one.lead()), None);
+    assert!(
+        opened
+            .unseal_words(one.lead(), 0)
+            .expect("readable")
+            .is_empty()
+    );
+
+    // The slot has a new owner; its bytes open nothing of the old one's.
+    store.posted(other, b"Charles").await;
+    assert_eq!(
+        fs::metadata(folder.path().join("slots"))
+            .expect("slots")
+            .len(),
+        SLOT_BYTES as u64
+    );
+    let copy = copy_with_slots_of(folder.path(), old.path());
+    let opened =
+        crate::Store::open(copy.path(), &key(), crate::Settings::default()).expect("a store");
+    assert!(opened.unseal_lead(one.lead()).is_err());
+}
+
+#[tokio::test]
+async fn an_erasure_cut_short_by_a_crash_has_erased() {
+    let (folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    store.posted(id, PERSONAL).await;
+    store.close().await;
+    // The slot is overwritten, and the commit that would remove the records never came.
+    fs::write(folder.path().join("slots"), [0; SLOT_BYTES]).expect("written");
+    let store = open(folder.path());
+    assert_eq!(store.personal(id.lead()), None);
+    assert_eq!(store.erase_lead(id.lead()).await, Ok(true));
+    assert_eq!(store.personal(id.lead()), None);
+}
+
+#[tokio::test]
+async fn a_keyed_hash_is_the_same_after_a_restart() {
+    let (folder, store) = fresh();
+    let hash = store.keyed_hash("phone", b"+12025550123");
+    store.close().await;
+    assert_eq!(
+        open(folder.path()).keyed_hash("phone", b"+12025550123"),
+        hash
+    );
+}
