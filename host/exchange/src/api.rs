@@ -1,0 +1,321 @@
+//! What the exchange is asked and what it answers, before anything is JSON or HTTP.
+//!
+//! The binary decodes requests into these and encodes these into answers; no rule lives
+//! there. Errors are the exchange's own and know nothing of status codes.
+
+use gavel_market::{
+    field::Value,
+    file::MarketError,
+    ids::{AccountId, CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
+    lead::{FieldError, RawLead},
+    ledger::Entry,
+    money::Money,
+    order::{Order, PostAnswer},
+    reason::Outcome,
+    record::{AccountOutcome, PingAnswer, PingRecord},
+};
+use tokio::time::Instant;
+
+/// When a request's first byte came, on both clocks: one to wait by, one to write down.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// For deadlines.
+    pub at: Instant,
+    /// Unix time in milliseconds, for records.
+    pub unix_ms: u64,
+}
+
+/// A supplier's request as it was sent: nothing in it is checked yet.
+#[derive(Debug, Clone, Default)]
+pub struct RawRequest {
+    /// The lead's fields, in the order sent.
+    pub lead: RawLead,
+    /// Everything beside the lead, by its own name: `tmax_ms`, `min_bid`, `sub_id`, `test`,
+    /// `ping_order_id`, `idempotency_key`. In a form these have a leading underscore, which
+    /// is cut. The exchange says which of them are unknown or wrong.
+    pub controls: Vec<(String, serde_json::Value)>,
+    /// What decoding found wrong already, such as a `lead` that is no object.
+    pub problems: Vec<FieldError>,
+}
+
+/// Why a supplier's request was not carried out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// No such campaign, order or lead, for this supplier.
+    #[error("not found")]
+    NotFound,
+    /// The campaign takes requests of the other kind.
+    #[error("the campaign takes another kind of request")]
+    WrongChannel,
+    /// The campaign admits no leads now.
+    #[error("the campaign is not active")]
+    CampaignNotActive,
+    /// Fields or controls are wrong; every one that is.
+    #[error("fields are not valid")]
+    InvalidFields(Vec<FieldError>),
+    /// The `Idempotency-Key` was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// The order is being posted to.
+    #[error("a post to this order is under way")]
+    PostInProgress,
+    /// The order was posted to with another lead.
+    #[error("the order was posted before")]
+    AlreadyPosted,
+    /// The order's window has passed.
+    #[error("the order has expired")]
+    OrderExpired,
+    /// Too much is in flight.
+    #[error("too many requests are in flight")]
+    Overloaded,
+    /// The host is stopping.
+    #[error("the host is shutting down")]
+    ShuttingDown,
+    /// The host cannot keep its promises now: its disk fails, or it contradicts itself. The
+    /// operator's log says which.
+    #[error("the host cannot answer now")]
+    Broken,
+}
+
+/// The answer to a ping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PingReply {
+    /// Its id.
+    pub ping_id: PingId,
+    /// What the supplier is told.
+    pub answer: PingAnswer,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// The answer to a post.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PostReply {
+    /// Its id.
+    pub lead_id: LeadId,
+    /// What the supplier is told.
+    pub answer: PostAnswer,
+    /// ISO 4217.
+    pub currency: String,
+    /// Where the buyer wants the consumer sent.
+    pub redirect_url: Option<String>,
+    /// Said beside the answer.
+    pub warnings: Vec<FieldError>,
+}
+
+/// What became of a lead, for its supplier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeadReply {
+    /// Its id.
+    pub lead_id: LeadId,
+    /// Under which terms.
+    pub campaign: CampaignId,
+    /// What the supplier was told; none while it is being posted.
+    pub answer: Option<PostAnswer>,
+    /// How many buyers have accepted by now.
+    pub deliveries: u32,
+    /// What it costs by now.
+    pub owed: Money,
+    /// Whether an accepted lead's deliveries are over.
+    pub finished: bool,
+    /// ISO 4217.
+    pub currency: String,
+    /// Unix time in milliseconds of the post's first byte.
+    pub received_at_ms: u64,
+}
+
+/// In which form a market was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarketFormat {
+    /// As in `market.example.toml`.
+    Toml,
+    /// The same shape.
+    Json,
+}
+
+/// A market as somebody wrote it.
+#[derive(Debug, Clone)]
+pub struct MarketText {
+    /// In which form.
+    pub format: MarketFormat,
+    /// The text; plugins are named by digest.
+    pub text: String,
+    /// Digest of the market file that this was made from, where it was a file: so that a start
+    /// with the same file changes nothing.
+    pub source: Option<Digest>,
+}
+
+/// One of the market's revisions.
+#[derive(Debug, Clone)]
+pub struct RevisionView {
+    /// Its number, counted from 1.
+    pub revision: u64,
+    /// Unix time in milliseconds at which it took effect.
+    pub at_ms: u64,
+    /// Whether it is the one in force.
+    pub active: bool,
+    /// What it says; left out of lists.
+    pub text: Option<MarketText>,
+    /// The revision that it brought back, if it is a rollback.
+    pub rollback_of: Option<u64>,
+}
+
+/// What a change of the market would do, or did.
+#[derive(Debug, Clone)]
+pub struct MarketChange {
+    /// The revision that is in force now (at a dry run, before it).
+    pub revision: u64,
+    /// One line for each difference: `accounts.sunco-west changed`, `campaigns.x added`.
+    pub changes: Vec<String>,
+}
+
+/// Why a market was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MarketRefused {
+    /// It is wrong; everything that is.
+    #[error("the market has errors")]
+    Invalid(Vec<MarketError>),
+    /// Somebody changed it meanwhile: the revision now in force.
+    #[error("the market is at another revision")]
+    Conflict(u64),
+    /// No such revision.
+    #[error("there is no such revision")]
+    NotFound,
+    /// The store fails.
+    #[error("the store cannot keep it")]
+    Broken,
+}
+
+/// One version of a plugin, and what the gate said.
+#[derive(Debug, Clone)]
+pub struct PluginVersionView {
+    /// Under which name it was uploaded.
+    pub name: PluginName,
+    /// Names the version.
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+    /// Unix time in milliseconds of its upload.
+    pub at_ms: u64,
+    /// `filter` or `adapter`; none where it did not come so far.
+    pub kind: Option<String>,
+    /// The version that the plugin names itself.
+    pub version: Option<String>,
+    /// One line of what it does.
+    pub summary: Option<String>,
+    /// The gate's code and words where it was refused.
+    pub refused: Option<(String, String)>,
+    /// Whether the market in force uses it.
+    pub active: bool,
+}
+
+/// Which pings to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct PingQuery {
+    /// Of this campaign.
+    pub campaign: Option<CampaignId>,
+    /// In which this account had a recorded outcome.
+    pub account: Option<AccountId>,
+    /// In which an account (or the one named) had this outcome.
+    pub outcome: Option<Outcome>,
+    /// Not older than this Unix time in milliseconds.
+    pub since_ms: Option<u64>,
+    /// Older than this one.
+    pub after: Option<PingId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// What to ask for next.
+    pub next: Option<String>,
+}
+
+/// A ping's record with one outcome for every account of the lead type.
+#[derive(Debug, Clone)]
+pub struct PingStory {
+    /// As it was kept.
+    pub record: PingRecord,
+    /// One for every account: the recorded ones and those derived again, by account id.
+    pub outcomes: Vec<AccountOutcome>,
+}
+
+/// An order as an operator sees it.
+#[derive(Debug, Clone)]
+pub struct OrderView {
+    /// The record.
+    pub order: Order,
+    /// Its ledger entries.
+    pub ledger: Vec<Entry>,
+}
+
+impl OrderView {
+    /// What is not personal: the posted lead's fields, or the pinged ones.
+    pub fn lead(&self) -> &[(String, Value)] {
+        self.order
+            .post
+            .as_ref()
+            .map_or(&self.order.lead, |post| &post.lead)
+    }
+}
+
+/// A delivery in a list for operators.
+#[derive(Debug, Clone)]
+pub struct DeliveryView {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The order's campaign.
+    pub campaign: CampaignId,
+    /// The record.
+    pub delivery: gavel_market::order::Delivery,
+    /// What the account bid.
+    pub bid: Money,
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryList {
+    /// To be settled by an operator.
+    Unconfirmed,
+    /// To be tried again.
+    Retrying,
+    /// Never had a connection.
+    Failed,
+}
+
+/// How an operator settles a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// The buyer has it, at this price or its bid.
+    Sold(Option<Money>),
+    /// The buyer does not have it.
+    NotSold,
+}
+
+/// Why an operator's request was not carried out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum OperatorRefused {
+    /// There is no such thing.
+    #[error("not found")]
+    NotFound,
+    /// The delivery is not unconfirmed, or no longer.
+    #[error("the delivery is not unconfirmed")]
+    AlreadySettled,
+    /// A price above the bid.
+    #[error("the price is above the bid")]
+    AboveBid,
+    /// The store fails.
+    #[error("the store cannot keep it")]
+    Broken,
+}
+
+/// Whose key a request came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The supplier.
+    pub supplier: SupplierId,
+}

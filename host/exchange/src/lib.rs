@@ -1,0 +1,294 @@
+//! The exchange: the lifecycle of pings, posts and deliveries. The only place where the
+//! market's rules, the sandbox, the store and the buyers' HTTP meet.
+//!
+//! It knows no HTTP of suppliers' or operators': the binary decodes requests into the types
+//! of [`api`] and encodes its answers.
+//!
+//! # Map, in the order in which a request meets it
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`api`] | what the exchange is asked and answers |
+//! | [`revision`] | one revision of the market, ready to decide |
+//! | `ping` | the ping, as `rules.md` has it |
+//! | `post` | the post and its deliveries, likewise |
+//! | [`buyers`] | requests out |
+//! | [`secrets`] | what those are filled in with |
+//! | [`words`] | what plugins and buyers say, and where it may be kept |
+//! | `recover` | what goes on after a crash; what is swept in the background |
+//! | [`market_change`] | how a market takes effect |
+//! | `operator` | what operators see and settle |
+//! | [`clock`], [`limits`] | the wall clock; every bound |
+
+pub mod api;
+pub mod buyers;
+pub mod clock;
+mod controls;
+mod driving;
+pub mod limits;
+pub mod market_change;
+mod operator;
+mod ping;
+mod post;
+mod recover;
+pub mod revision;
+pub mod secrets;
+pub mod words;
+
+use std::{sync::Arc, time::Duration};
+
+use gavel_market::{
+    ids::{Digest, LeadId},
+    model::Channel,
+    order::Order,
+};
+use gavel_sandbox::Sandbox;
+use gavel_store::{Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::{
+    api::{Caller, LeadReply, PingReply, PostReply, RawRequest, Received, Refusal},
+    buyers::{BuyerSettings, Buyers},
+    driving::Driving,
+    limits::ExchangeSettings,
+    revision::{Revision, Revisions},
+};
+
+/// The exchange; cheap to clone.
+#[derive(Clone)]
+pub struct Exchange(Arc<Inner>);
+
+/// What every request shares.
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) buyers: Buyers,
+    pub(crate) revisions: Revisions,
+    pub(crate) settings: ExchangeSettings,
+    /// Pings that repeat a key wait here for the first one.
+    pub(crate) again: ping::again::Waiting,
+    /// Orders whose deliveries a task of this process drives.
+    pub(crate) driving: Driving,
+    /// One change of the market at a time.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// One plugin compiled at a time: compiling takes a processor and hundreds of megabytes.
+    pub(crate) compiling: tokio::sync::Mutex<()>,
+    pings: Arc<Semaphore>,
+    /// True once the host is stopping.
+    draining: watch::Sender<bool>,
+    /// One receiver for each post under way; shutdown waits for the last to go.
+    posts: watch::Sender<()>,
+}
+
+/// Why the exchange cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// TLS cannot be set up.
+    #[error("requests to buyers cannot be set up")]
+    Buyers(#[from] buyers::SetupError),
+    /// The revision in force cannot be served any more.
+    #[error("revision {revision} of the market, which is in force, cannot be served: {problem}")]
+    Market {
+        /// Which.
+        revision: u64,
+        /// Its first error.
+        problem: String,
+    },
+}
+
+impl Exchange {
+    /// Opens on a store: the revision in force is served again, and what a crash left goes on.
+    pub async fn start(
+        store: Store,
+        sandbox: Sandbox,
+        settings: ExchangeSettings,
+    ) -> Result<Self, StartError> {
+        let buyers = Buyers::new(BuyerSettings {
+            allow_private: settings.allow_private_buyers,
+            max_requests: settings.outbound_connections,
+            ..BuyerSettings::default()
+        })?;
+        let inner = Arc::new(Inner {
+            store,
+            sandbox,
+            buyers,
+            revisions: Revisions::default(),
+            pings: Arc::new(Semaphore::new(settings.pings_in_flight)),
+            settings,
+            again: ping::again::Waiting::default(),
+            driving: Driving::default(),
+            changing: tokio::sync::Mutex::new(()),
+            compiling: tokio::sync::Mutex::new(()),
+            draining: watch::Sender::new(false),
+            posts: watch::Sender::new(()),
+        });
+        market_change::serve_active(&inner).await?;
+        recover::recover(&inner).await?;
+        recover::sweep_in_background(&inner);
+        Ok(Self(inner))
+    }
+
+    /// Whose key this is, by today's market.
+    pub fn authenticate(&self, key: &str) -> Option<Caller> {
+        let revision = self.0.revisions.current()?;
+        let supplier = revision
+            .market
+            .supplier_with_key(&Digest::of(key.as_bytes()))?
+            .clone();
+        Some(Caller { supplier })
+    }
+
+    /// Whether the supplier may ping this campaign: checked before a body is read.
+    pub fn may_ping(&self, caller: &Caller, campaign: &str) -> Result<(), Refusal> {
+        let revision = self.0.revisions.current().ok_or(Refusal::NotFound)?;
+        ping::who(&revision, caller, campaign).map(|found| match found.channel {
+            Channel::PingPost => (),
+        })
+    }
+
+    /// Answers a ping. Once the request is understood this runs to its end; callers run it as
+    /// a task of its own, so that a client that goes away does not stop it.
+    pub async fn ping(
+        &self,
+        caller: &Caller,
+        campaign: &str,
+        request: RawRequest,
+        received: Received,
+    ) -> Result<PingReply, Refusal> {
+        let answer = ping::ping(&self.0, caller, campaign, request, received).await;
+        let seconds = received.at.elapsed().as_secs_f64();
+        metrics::histogram!("gavel_ping_seconds").record(seconds);
+        answer
+    }
+
+    /// Answers a post, likewise. Whether the campaign is the order's is checked here: it
+    /// need not be in today's market.
+    pub async fn post(
+        &self,
+        caller: &Caller,
+        campaign: &str,
+        request: RawRequest,
+        received: Received,
+    ) -> Result<PostReply, Refusal> {
+        let answer = post::post(&self.0, caller, campaign, request, received).await;
+        let seconds = received.at.elapsed().as_secs_f64();
+        metrics::histogram!("gavel_post_seconds").record(seconds);
+        answer
+    }
+
+    /// Answers a direct post: no campaign takes any yet, so one that exists is of the wrong channel.
+    pub fn direct_post(&self, caller: &Caller, campaign: &str) -> Refusal {
+        match self.may_ping(caller, campaign) {
+            Ok(()) => Refusal::WrongChannel,
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// What became of a supplier's lead.
+    pub fn lead_status(&self, caller: &Caller, id: LeadId) -> Result<LeadReply, Refusal> {
+        let order = self.0.store.order(id.order())?.ok_or(Refusal::NotFound)?;
+        let post = order
+            .post
+            .as_ref()
+            .filter(|_| order.supplier == caller.supplier)
+            .ok_or(Refusal::NotFound)?;
+        Ok(LeadReply {
+            lead_id: id,
+            campaign: order.campaign.clone(),
+            answer: post.answer.clone(),
+            deliveries: order.sales(),
+            owed: order.owed(),
+            finished: post.finished,
+            currency: self.0.currency_of(&order),
+            received_at_ms: post.received_at_ms,
+        })
+    }
+
+    /// Whether requests can be answered: a market is in force, and the store keeps what it is given.
+    pub fn is_ready(&self) -> Result<(), &'static str> {
+        if self.0.is_draining() {
+            return Err("shutting down");
+        }
+        if self.0.store.health().is_err() {
+            return Err("the store has failed: see the log, and restart the host");
+        }
+        self.0
+            .revisions
+            .current()
+            .map(|_| ())
+            .ok_or("no market has been applied yet")
+    }
+
+    /// Stops: nothing new is begun, and what is in flight is finished within `grace`. What is
+    /// left then is resumed at the next start. Returns whether all was finished.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.0.draining.send_replace(true);
+        let finished = async {
+            self.0.posts.closed().await;
+            self.0.driving.idle().await;
+        };
+        tokio::time::timeout(grace, finished).await.is_ok()
+    }
+}
+
+impl Inner {
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Resolves when the host begins to stop.
+    pub(crate) async fn drained(&self) {
+        let mut draining = self.draining.subscribe();
+        // The sender is a field of `self`, so it is there.
+        let _stopping = draining.wait_for(|draining| *draining).await;
+    }
+
+    fn admit_ping(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        if self.is_draining() {
+            return Err(Refusal::ShuttingDown);
+        }
+        Arc::clone(&self.pings)
+            .try_acquire_owned()
+            .map_err(|_full| Refusal::Overloaded)
+    }
+
+    fn admit_post(&self) -> Result<watch::Receiver<()>, Refusal> {
+        if self.is_draining() {
+            Err(Refusal::ShuttingDown)
+        } else {
+            Ok(self.posts.subscribe())
+        }
+    }
+
+    /// A revision that quoted an order: ready, or read from the store again.
+    pub(crate) async fn revision(self: &Arc<Self>, number: u64) -> Result<Arc<Revision>, Refusal> {
+        match self.revisions.ready(number) {
+            Some(revision) => Ok(revision),
+            None => market_change::earlier(self, number)
+                .await
+                .ok_or(Refusal::Broken),
+        }
+    }
+
+    /// The currency that an order was quoted in. A market's currency changes so seldom that
+    /// today's serves where the revision is not at hand.
+    pub(crate) fn currency_of(&self, order: &Order) -> String {
+        let revision = self
+            .revisions
+            .ready(order.revision)
+            .or_else(|| self.revisions.current());
+        revision
+            .map(|revision| revision.market.currency.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store cannot do its work");
+        Self::Broken
+    }
+}

@@ -1,0 +1,238 @@
+//! Step 11: record and answer.
+//!
+//! A quote is on disk before it is told. One that is not durable by the deadline is never
+//! told: the committer expires it, and the record says `no_time`.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use gavel_market::{
+    auction::Quote,
+    ids::{Digest, PluginName},
+    order::{Order, OrderState},
+    reason::{NoBidReason, Outcome},
+    record::{AccountOutcome, PingAnswer, PingInput, PingRecord},
+};
+use gavel_store::OpenOrderError;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use super::{Asked, Decided, again::First, no_time};
+use crate::{
+    Inner,
+    api::{Caller, PingReply, Refusal},
+    clock,
+};
+
+/// Keeps what was decided and says it.
+pub(super) async fn record(
+    inner: &Arc<Inner>,
+    caller: &Caller,
+    asked: Asked,
+    decided: Decided,
+    first: Option<First>,
+) -> Result<PingReply, Refusal> {
+    let verdict = decided.decision.verdict.clone();
+    match verdict {
+        Ok(quote) => bid(inner, caller, asked, decided, quote, first).await,
+        Err(reason) => no_bid(inner, caller, asked, decided, reason, first).await,
+    }
+}
+
+async fn bid(
+    inner: &Arc<Inner>,
+    caller: &Caller,
+    asked: Asked,
+    decided: Decided,
+    quote: Quote,
+    first: Option<First>,
+) -> Result<PingReply, Refusal> {
+    let expires_at_ms = clock::unix_ms().saturating_add(clock::millis(asked.campaign.window));
+    let answer = PingAnswer::Bid {
+        ping_order_id: asked.order(),
+        bid: quote.cost,
+        deliveries: u32::try_from(quote.selected.len()).unwrap_or(u32::MAX),
+        expires_at_ms,
+    };
+    let order = order(caller, &asked, &decided, quote, expires_at_ms);
+    let ping = ping_record(caller, &asked, decided, answer.clone());
+    let again = first.as_ref().map(|first| first.answered(&asked, &answer));
+    let until = asked.record_until();
+    match inner
+        .store
+        .open_order(order, ping.clone(), again, until.into_std())
+        .await
+    {
+        Ok(()) => {
+            count(&asked, "bid");
+            Ok(asked.reply(answer))
+        }
+        Err(OpenOrderError::Late) => {
+            count(&asked, NoBidReason::NoTime.word());
+            let reply = no_time(&asked);
+            let ping = ping.out_of_time();
+            // The supplier is told at once; the key, if there is one, is held until that is kept.
+            keep_in_background(inner, &asked, ping, first);
+            Ok(reply)
+        }
+        Err(OpenOrderError::Exists(before)) => {
+            let currency = asked.revision.market.currency.clone();
+            Ok(PingReply {
+                ping_id: before.ping,
+                answer: before.answer,
+                currency,
+            })
+        }
+        Err(OpenOrderError::Taken) => Err(Refusal::Broken),
+        Err(OpenOrderError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Without a bid there is no order; the record of the ping still is. It need not be durable
+/// before the answer, unless the answer must be given again.
+async fn no_bid(
+    inner: &Arc<Inner>,
+    caller: &Caller,
+    asked: Asked,
+    decided: Decided,
+    reason: NoBidReason,
+    first: Option<First>,
+) -> Result<PingReply, Refusal> {
+    let reason = if Instant::now() >= asked.deadline {
+        NoBidReason::NoTime
+    } else {
+        reason
+    };
+    count(&asked, reason.word());
+    let answer = PingAnswer::NoBid { reason };
+    let ping = ping_record(caller, &asked, decided, answer.clone());
+    if first.is_some() {
+        let keeping = keep_in_background(inner, &asked, ping, first);
+        // Past the deadline the answer leaves and the record follows.
+        let _late = timeout_at(asked.record_until(), keeping).await;
+    } else {
+        // It waits for a place in the queue alone; where even that takes too long, the answer
+        // leaves without a record.
+        match timeout_at(asked.record_until(), inner.store.record_ping(ping)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a ping's record could not be kept"),
+            Err(_late) => metrics::counter!("gavel_records_dropped_total").increment(1),
+        }
+    }
+    Ok(asked.reply(answer))
+}
+
+/// How long a record that no answer waits for may take to become durable.
+const KEEP_WITHIN: Duration = Duration::from_secs(10);
+
+fn keep_in_background(
+    inner: &Arc<Inner>,
+    asked: &Asked,
+    ping: PingRecord,
+    first: Option<First>,
+) -> JoinHandle<()> {
+    let again = first
+        .as_ref()
+        .map(|first| first.answered(asked, &ping.answer));
+    let inner = Arc::clone(inner);
+    tokio::spawn(async move {
+        let kept = match again {
+            Some(again) => {
+                inner
+                    .store
+                    .record_ping_again(ping, again, (Instant::now() + KEEP_WITHIN).into_std())
+                    .await
+            }
+            None => inner
+                .store
+                .record_ping(ping)
+                .await
+                .map_err(OpenOrderError::from),
+        };
+        if let Err(error @ (OpenOrderError::Store(_) | OpenOrderError::Late)) = kept {
+            tracing::error!(%error, "a ping's record could not be kept");
+        }
+        // Who repeats the key waits until here.
+        drop(first);
+    })
+}
+
+fn order(
+    caller: &Caller,
+    asked: &Asked,
+    decided: &Decided,
+    quote: Quote,
+    expires_at_ms: u64,
+) -> Order {
+    Order {
+        id: asked.order(),
+        campaign: asked.campaign.id.clone(),
+        supplier: caller.supplier.clone(),
+        revision: asked.revision.number,
+        digests: digests(asked, decided, |one| one.bid.is_some()),
+        received_at_ms: asked.received.unix_ms,
+        expires_at_ms,
+        lead: asked.lead.entries(),
+        sub_id: asked.controls.sub_id.clone(),
+        min_bid: asked.controls.min_bid,
+        bids: decided.ranked.clone(),
+        quote,
+        cost: asked.campaign.cost,
+        max_deliveries: asked.campaign.max_deliveries,
+        state: OrderState::Open,
+        post: None,
+    }
+}
+
+fn ping_record(caller: &Caller, asked: &Asked, decided: Decided, answer: PingAnswer) -> PingRecord {
+    let digests = digests(asked, &decided, |_| true);
+    let mut exchanges = Vec::new();
+    let outcomes = decided.considered.into_iter().map(|one| {
+        exchanges.extend(one.exchanges);
+        // Whatever was not decided otherwise bid in vain.
+        let outcome = one.outcome.unwrap_or(Outcome::BelowRequirements);
+        AccountOutcome {
+            account: one.account.id.clone(),
+            outcome,
+            detail: one.detail,
+            bid: one.bid,
+        }
+    });
+    let outcomes = outcomes.collect();
+    exchanges.sort_by_key(|exchanged| exchanged.at_us);
+    PingRecord {
+        id: asked.id,
+        campaign: asked.campaign.id.clone(),
+        supplier: caller.supplier.clone(),
+        revision: asked.revision.number,
+        digests,
+        input: PingInput {
+            received_at_ms: asked.received.unix_ms,
+            lead: asked.lead.entries(),
+            sub_id: asked.controls.sub_id.clone(),
+            tmax_ms: asked.controls.tmax.map(clock::millis),
+            min_bid: asked.controls.min_bid,
+        },
+        outcomes,
+        exchanges,
+        timings: decided.timings,
+        answer,
+    }
+}
+
+/// The versions that decided, of the accounts that matter.
+fn digests(
+    asked: &Asked,
+    decided: &Decided,
+    matters: impl Fn(&super::scan::Considered) -> bool,
+) -> BTreeMap<PluginName, Digest> {
+    let accounts = decided.considered.iter().filter(|one| matters(one));
+    accounts
+        .flat_map(|one| asked.revision.digests_of(&one.account))
+        .collect()
+}
+
+fn count(asked: &Asked, result: &'static str) {
+    metrics::counter!("gavel_pings_total", "campaign" => asked.campaign.id.to_string(), "result" => result).increment(1);
+}

@@ -1,0 +1,283 @@
+//! Steps 6 to 9: an order that is claimed is delivered, to its end, by one task.
+//!
+//! The task reads the order, asks it what is next (`Order::next`), starts what it says and
+//! waits for something to happen. It holds no state that the record does not: killed at any
+//! point, a new one goes on from the record ([`resume`]).
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use gavel_market::{
+    ids::OrderId,
+    order::{BeginRefused, Next, Order, OrderState},
+    reason::RejectReason,
+};
+use gavel_sandbox::Transaction;
+use gavel_store::{ChangeError, StoreError};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+
+use super::{Posted, attempt, coverage, reply};
+use crate::{
+    Inner,
+    api::{PostReply, Received, Refusal},
+    clock,
+    limits::RESUMES,
+};
+
+/// Delivers a lead just claimed, and answers when there is an answer.
+pub(crate) async fn answer(
+    inner: &Arc<Inner>,
+    order: Order,
+    posted: Posted,
+    received: Received,
+) -> Result<PostReply, Refusal> {
+    let waits = order
+        .post
+        .as_ref()
+        .is_some_and(|post| post.waits_until_ms.is_some());
+    let until = waits.then(|| received.at + inner.delivery_time(&posted.campaign));
+    let (told, answered) = oneshot::channel();
+    spawn(inner, order.id, Arc::new(posted), until, Some(told));
+    match answered.await {
+        Ok(order) => reply::reply(inner, &order),
+        // The task ended without an answer: the store fails.
+        Err(_) => Err(Refusal::Broken),
+    }
+}
+
+/// Goes on with an order after a crash, or after an operator settled one of its deliveries.
+pub(crate) fn resume(inner: &Arc<Inner>, order: &Order, posted: Posted) {
+    let left = |until_ms: u64| Duration::from_millis(until_ms.saturating_sub(clock::unix_ms()));
+    let waits_until_ms = order.post.as_ref().and_then(|post| post.waits_until_ms);
+    let until = waits_until_ms.map(|until_ms| Instant::now() + left(until_ms));
+    spawn(inner, order.id, Arc::new(posted), until, None);
+}
+
+type Told = oneshot::Sender<Order>;
+
+/// Runs a lead's delivery as a task of its own, and again if it panics or is asked to.
+fn spawn(
+    inner: &Arc<Inner>,
+    id: OrderId,
+    posted: Arc<Posted>,
+    until: Option<Instant>,
+    told: Option<Told>,
+) {
+    let Some(mut driving) = inner.driving.enter(id) else {
+        return;
+    };
+    let inner = Arc::clone(inner);
+    tokio::spawn(async move {
+        let mut told = told;
+        let mut panics = 0;
+        loop {
+            let running = run(&inner, id, &posted, until, &mut told, panics > RESUMES);
+            match std::panic::AssertUnwindSafe(running).catch_unwind().await {
+                Ok(Ok(())) if driving.let_go() => return,
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, order = %id, "a delivery stands still: the store fails");
+                    return;
+                }
+                Err(_panic) if panics > RESUMES => return,
+                Err(_panic) => {
+                    panics += 1;
+                    tracing::error!(order = %id, "a delivery's task panicked and is resumed");
+                    metrics::counter!("gavel_delivery_panics_total").increment(1);
+                    // As after a crash: what was out without an outcome is unconfirmed.
+                    if inner
+                        .store
+                        .give_up_in_flight(id, clock::unix_ms())
+                        .await
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// One life of a delivery's task. `settle_now` starts nothing new.
+async fn run(
+    inner: &Arc<Inner>,
+    id: OrderId,
+    posted: &Arc<Posted>,
+    until: Option<Instant>,
+    told: &mut Option<Told>,
+    settle_now: bool,
+) -> Result<(), StoreError> {
+    let Some(mut order) = inner.store.order(id)? else {
+        return Ok(());
+    };
+    let transaction = Arc::new(transaction(posted, &order));
+    if order.state == OrderState::Posting && !settle_now {
+        let asking = is_covered(posted, &order, &transaction);
+        let covered = match until {
+            Some(until) => clock::by(until, asking).await,
+            None => Some(asking.await),
+        };
+        match covered {
+            Some(true) => {}
+            Some(false) => return settle(inner, id, posted, RejectReason::NoCoverage, told).await,
+            None => return settle(inner, id, posted, RejectReason::NotDelivered, told).await,
+        }
+        if until.is_none() {
+            order = as_it_stands(
+                inner,
+                id,
+                inner.store.accept_order(id, clock::unix_ms()).await,
+            )?;
+            tell(told, &order);
+        }
+    }
+    if !settle_now {
+        order = deliver(inner, order, posted, &transaction, until).await?;
+    }
+    match order.state {
+        OrderState::Posting => settle(inner, id, posted, RejectReason::NotDelivered, told).await,
+        OrderState::Accepted if order.next(&posted.terms, &[], clock::unix_ms()) == Next::Done => {
+            let finished = inner
+                .store
+                .finish_order(id, posted.terms.clone(), clock::unix_ms())
+                .await;
+            as_it_stands(inner, id, finished).map(|_| ())
+        }
+        // Settled by another host, or parked until an operator settles a delivery.
+        _ => {
+            tell(told, &order);
+            Ok(())
+        }
+    }
+}
+
+/// Step 8, where the supplier waits.
+async fn settle(
+    inner: &Arc<Inner>,
+    id: OrderId,
+    posted: &Posted,
+    reason: RejectReason,
+    told: &mut Option<Told>,
+) -> Result<(), StoreError> {
+    let settled = inner
+        .store
+        .settle_order(id, reason, posted.terms.clone(), clock::unix_ms())
+        .await;
+    let order = as_it_stands(inner, id, settled)?;
+    tell(told, &order);
+    Ok(())
+}
+
+/// An order that another host has moved on meanwhile is as that one left it.
+fn as_it_stands(
+    inner: &Inner,
+    id: OrderId,
+    changed: Result<Order, ChangeError<BeginRefused>>,
+) -> Result<Order, StoreError> {
+    match changed {
+        Ok(order) => Ok(order),
+        Err(ChangeError::Store(error)) => Err(error),
+        Err(ChangeError::NotFound | ChangeError::Refused(_)) => {
+            inner.store.order(id)?.ok_or(StoreError::Closed)
+        }
+    }
+}
+
+fn tell(told: &mut Option<Told>, order: &Order) {
+    if let Some(told) = told.take() {
+        // A supplier that went away is no reason to stop.
+        let _gone = told.send(order.clone());
+    }
+}
+
+/// Coverage is asked once, before anything is sent: a resumed order that has deliveries was covered.
+async fn is_covered(posted: &Posted, order: &Order, transaction: &Arc<Transaction>) -> bool {
+    !posted.campaign.post.scan_for_coverage
+        || !order.deliveries().is_empty()
+        || coverage::is_covered(posted, order, transaction).await
+}
+
+/// Step 7: until nothing is left to try, or nobody waits any longer.
+async fn deliver(
+    inner: &Arc<Inner>,
+    mut order: Order,
+    posted: &Arc<Posted>,
+    transaction: &Arc<Transaction>,
+    until: Option<Instant>,
+) -> Result<Order, StoreError> {
+    let mut under_way: Vec<u16> = Vec::new();
+    // Bids that ended without a record: another task or host has moved the order on. They
+    // are left alone, so that this task never asks for the same again and again.
+    let mut left_alone: Vec<u16> = Vec::new();
+    let mut attempts: FuturesUnordered<
+        BoxFuture<'static, (u16, Result<attempt::Tried, StoreError>)>,
+    > = FuturesUnordered::new();
+    loop {
+        let now_ms = clock::unix_ms();
+        let wake_at = match order.next(&posted.terms, &under_way, now_ms) {
+            Next::Deliver(bids)
+                if bids.iter().all(|bid| !left_alone.contains(bid))
+                    && (!inner.is_draining() || order.state == OrderState::Posting) =>
+            {
+                for bid in bids {
+                    under_way.push(bid);
+                    let attempt = attempt::attempt(
+                        Arc::clone(inner),
+                        order.clone(),
+                        bid,
+                        Arc::clone(posted),
+                        Arc::clone(transaction),
+                        until,
+                    );
+                    attempts.push(async move { (bid, attempt.await) }.boxed());
+                }
+                continue;
+            }
+            Next::RetryAt(_) if inner.is_draining() && order.state == OrderState::Accepted => {
+                return Ok(order);
+            }
+            Next::RetryAt(at_ms) => {
+                Some(Instant::now() + Duration::from_millis(at_ms.saturating_sub(now_ms)))
+            }
+            // A stopping host begins nothing for which nobody waits; the next start goes on.
+            // What is in flight without a try of this task's is another host's.
+            Next::Deliver(_) | Next::Wait | Next::Parked | Next::Done if attempts.is_empty() => {
+                return Ok(order);
+            }
+            Next::Deliver(_) | Next::Wait | Next::Parked | Next::Done => None,
+        };
+        tokio::select! {
+            Some((bid, ended)) = attempts.next(), if !attempts.is_empty() => {
+                if ended? == attempt::Tried::Unrecorded {
+                    left_alone.push(bid);
+                }
+                under_way.retain(|under_way| *under_way != bid);
+            }
+            () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                // What is out is unconfirmed: `settle_order` says so in the same transaction.
+                return Ok(order);
+            }
+            () = inner.drained(), if wake_at.is_some() && !inner.is_draining() => {}
+        }
+        order = inner.store.order(order.id)?.unwrap_or(order);
+    }
+}
+
+/// What plugins are told of the transaction at the post.
+fn transaction(posted: &Posted, order: &Order) -> Transaction {
+    Transaction {
+        campaign: order.campaign.clone(),
+        received_at_ms: order
+            .post
+            .as_ref()
+            .map_or(order.received_at_ms, |post| post.received_at_ms),
+        currency: posted.revision.market.currency.clone(),
+        sub_id: order.sub_id.clone(),
+        is_test: false,
+    }
+}

@@ -1,0 +1,205 @@
+//! What goes on after a crash, and what is swept in the background.
+//!
+//! Why resuming is safe at every point of a post:
+//!
+//! | the crash came | the record says | so |
+//! |---|---|---|
+//! | before the claim was durable | open | the supplier may post again |
+//! | after it, before any note | posting, no deliveries | nothing was sent: delivered as if just claimed |
+//! | after a note, before its outcome | in flight | the buyer may have the lead: unconfirmed |
+//! | after an outcome | rejected, sold, passed over | stands; the rest goes on |
+//! | after settling, before the answer | settled | the same post gets that answer |
+
+use std::sync::{Arc, Weak};
+
+use gavel_market::{
+    auction::Terms,
+    ids::OrderId,
+    lead::FullLead,
+    model::{ProfitBase, RankBy, Requirements, Selection},
+    order::{Order, OrderState},
+    reason::RejectReason,
+};
+use gavel_store::{ChangeError, StoreError};
+
+use crate::{
+    Inner, clock,
+    limits::{SWEEP_AT_MOST, SWEEP_EVERY},
+    post::{Posted, deliver},
+};
+
+/// Goes on with every order that was being delivered.
+pub(crate) async fn recover(inner: &Arc<Inner>) -> Result<(), StoreError> {
+    let mut after = None;
+    let mut resumed = 0_usize;
+    loop {
+        let orders = inner.store.orders_being_delivered(after, RESUMED_AT_ONCE)?;
+        for id in &orders {
+            match inner.store.give_up_in_flight(*id, clock::unix_ms()).await {
+                Ok(order) => skip_unless_failed(inner, *id, go_on(inner, &order).await)?,
+                Err(error) => skip_unless_failed(inner, *id, unless_refused(error))?,
+            }
+        }
+        resumed += orders.len();
+        after = orders.last().copied();
+        if after.is_none() {
+            break;
+        }
+    }
+    if resumed > 0 {
+        tracing::info!(orders = resumed, "deliveries of an earlier run go on");
+    }
+    Ok(())
+}
+
+/// One order that cannot be read is no reason for all others to stand still.
+fn skip_unless_failed(
+    inner: &Inner,
+    id: OrderId,
+    done: Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if let Err(error) = done {
+        inner.store.health()?;
+        tracing::error!(order = %id, %error, "an order cannot be gone on with, and is left as it is");
+    }
+    Ok(())
+}
+
+/// How many orders are read at one time at a start.
+const RESUMED_AT_ONCE: usize = 500;
+
+/// An order that has moved on meanwhile is no trouble; a store that fails is.
+fn unless_refused<E>(error: ChangeError<E>) -> Result<(), StoreError> {
+    match error {
+        ChangeError::Store(error) => Err(error),
+        ChangeError::NotFound | ChangeError::Refused(_) => Ok(()),
+    }
+}
+
+/// Goes on with one order's deliveries: after a crash, or after an operator settled one.
+pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), StoreError> {
+    if !order.is_being_delivered() {
+        return Ok(());
+    }
+    if let Some(posted) = posted(inner, order).await? {
+        deliver::resume(inner, order, posted);
+        return Ok(());
+    }
+    let erased = inner.store.unseal_lead(order.id.lead())?.is_none();
+    let waited_for = order
+        .post
+        .as_ref()
+        .is_some_and(|post| post.waits_until_ms.is_some());
+    if erased || (order.state == OrderState::Posting && waited_for) {
+        return give_up(inner, order).await;
+    }
+    // It was accepted, so it is kept: the next start tries again.
+    tracing::error!(order = %order.id, "an accepted lead waits: the revision that quoted it cannot be served now");
+    Ok(())
+}
+
+/// What the delivery needs, from the store: the revision that quoted and the sealed lead.
+async fn posted(inner: &Arc<Inner>, order: &Order) -> Result<Option<Posted>, StoreError> {
+    let Ok(revision) = inner.revision(order.revision).await else {
+        return Ok(None);
+    };
+    let Some(campaign) = revision.campaign(order.campaign.as_str()).cloned() else {
+        return Ok(None);
+    };
+    let (Some(post), Some(personal)) = (&order.post, inner.store.unseal_lead(order.id.lead())?)
+    else {
+        return Ok(None);
+    };
+    let Ok(personal) =
+        serde_json::from_slice::<Vec<(String, gavel_market::field::Value)>>(&personal)
+    else {
+        return Ok(None);
+    };
+    let lead = FullLead::from_parts(Arc::clone(&campaign.lead_type), post.lead.clone(), personal);
+    let terms = Terms::of(&campaign, order.min_bid);
+    Ok(Some(Posted {
+        revision,
+        campaign,
+        terms,
+        lead: Arc::new(lead),
+    }))
+}
+
+/// A lead that can no longer be delivered, since it was erased or its revision cannot be
+/// served: it ends as it stands.
+async fn give_up(inner: &Arc<Inner>, order: &Order) -> Result<(), StoreError> {
+    tracing::warn!(order = %order.id, "a lead can no longer be delivered: it was erased, or its revision cannot be served");
+    let (terms, now_ms) = (terms_without_revision(order), clock::unix_ms());
+    let ended = if order.state == OrderState::Posting {
+        inner
+            .store
+            .settle_order(order.id, RejectReason::NotDelivered, terms, now_ms)
+            .await
+    } else {
+        inner.store.finish_order(order.id, terms, now_ms).await
+    };
+    ended.map(|_| ()).or_else(unless_refused)
+}
+
+/// What an order's own record says of its terms, where its revision is not to be had: enough to
+/// end it, with no requirement that somebody could still fail.
+fn terms_without_revision(order: &Order) -> Terms {
+    Terms {
+        selection: Selection {
+            by: RankBy::Price,
+            then: RankBy::Priority,
+        },
+        max_deliveries: order.max_deliveries,
+        cost: order.cost,
+        requirements: Requirements {
+            min_deliveries: 1,
+            min_revenue: None,
+            min_profit: None,
+            min_profit_percent: None,
+            profit_percent_of: ProfitBase::Revenue,
+            allow_loss: true,
+        },
+        min_bid: order.min_bid,
+    }
+}
+
+/// Expires and erases what is due, until the exchange is gone.
+pub(crate) fn sweep_in_background(inner: &Arc<Inner>) {
+    let inner: Weak<Inner> = Arc::downgrade(inner);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(SWEEP_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let Some(inner) = inner.upgrade() else { return };
+            if let Err(error) = sweep(&inner).await {
+                tracing::error!(%error, "what is due cannot be swept");
+                if inner.store.health().is_err() {
+                    return;
+                }
+            }
+        }
+    });
+}
+
+async fn sweep(inner: &Inner) -> Result<(), StoreError> {
+    let now_ms = clock::unix_ms();
+    // Until nothing is left: a busy market has more in a second than one round takes.
+    loop {
+        let expired = inner.store.expire_due(now_ms, SWEEP_AT_MOST).await?;
+        let Some(revision) = inner.revisions.current() else {
+            return Ok(());
+        };
+        let (pings, posted) = (revision.market.ping_retention, revision.market.retention);
+        let erased = inner
+            .store
+            .erase_due(now_ms, pings, posted, SWEEP_AT_MOST)
+            .await?;
+        metrics::counter!("gavel_orders_expired_total")
+            .increment(u64::try_from(expired).unwrap_or_default());
+        if expired + erased == 0 {
+            return Ok(());
+        }
+        tracing::debug!(expired, erased, "swept");
+    }
+}

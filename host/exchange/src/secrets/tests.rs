@@ -1,0 +1,189 @@
+use super::*;
+
+/// Secrets with these values, as if from the environment.
+fn granted(values: &[(&str, &str)]) -> Secrets {
+    read(values).unwrap()
+}
+
+fn read(values: &[(&str, &str)]) -> Result<Secrets, Vec<SecretError>> {
+    let sources = values
+        .iter()
+        .map(|(name, _)| ((*name).to_owned(), SecretSource::Env((*name).to_owned())))
+        .collect();
+    Secrets::read_with(&"sunco-west".parse().unwrap(), &sources, |variable| {
+        values
+            .iter()
+            .find(|(name, _)| *name == variable)
+            .map(|(_, value)| value.into())
+    })
+}
+
+fn from_file(contents: &[u8]) -> Result<Secrets, Vec<SecretError>> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), contents).unwrap();
+    let source = SecretSource::File(file.path().to_str().unwrap().to_owned());
+    Secrets::read(
+        &"sunco-west".parse().unwrap(),
+        &BTreeMap::from([("KEY".to_owned(), source)]),
+    )
+}
+
+#[test]
+fn a_placeholder_is_replaced_as_it_stands() {
+    let secrets = granted(&[("KEY", "a b&c"), ("USER", "me")]);
+    assert_eq!(
+        secrets.fill("k={{secret:KEY}}&u={{secret:USER}}!").unwrap(),
+        "k=a b&c&u=me!"
+    );
+    assert_eq!(
+        secrets
+            .fill_bytes(b"\xff{{secret:USER}}\xfe")
+            .unwrap()
+            .as_ref(),
+        b"\xffme\xfe"
+    );
+    assert!(matches!(
+        secrets.fill("{{other}}"),
+        Ok(Cow::Borrowed("{{other}}"))
+    ));
+}
+
+#[test]
+fn a_placeholder_in_a_value_is_not_filled_in_again() {
+    let secrets = granted(&[("A", "{{secret:B}}"), ("B", "inner")]);
+    assert_eq!(secrets.fill("{{secret:A}}").unwrap(), "{{secret:B}}");
+    let halves = granted(&[("A", "{{sec"), ("B", "inner")]);
+    assert_eq!(halves.fill("{{secret:A}}ret:B}}").unwrap(), "{{secret:B}}");
+}
+
+#[test]
+fn a_name_not_granted_is_an_error() {
+    let secrets = granted(&[("KEY", "value")]);
+    assert_eq!(
+        secrets.fill("{{secret:OTHER}}"),
+        Err(FillError::Unknown("OTHER".into()))
+    );
+    assert_eq!(
+        secrets.fill("{{secret:key}}"),
+        Err(FillError::Unknown("key".into()))
+    );
+}
+
+#[test]
+fn a_placeholder_that_is_none_is_an_error() {
+    let secrets = granted(&[("KEY", "value")]);
+    let far = format!("{{{{secret:{}}}}}", "x".repeat(SECRET_NAME_MAX_BYTES + 1));
+    for bad in [
+        "{{secret:",
+        "{{secret:KEY",
+        "{{secret:KEY}",
+        "{{secret:}}",
+        "{{secret:jo@home.example}}",
+        &far,
+    ] {
+        assert_eq!(secrets.fill(bad), Err(FillError::Malformed), "{bad}");
+    }
+}
+
+#[test]
+fn filling_is_bounded() {
+    let secrets = granted(&[("KEY", &"x".repeat(SECRET_MAX_BYTES))]);
+    assert_eq!(
+        secrets.fill(&"{{secret:KEY}}".repeat(300)),
+        Err(FillError::TooLong)
+    );
+}
+
+#[test]
+fn a_value_is_taken_out_of_an_answer_however_it_is_spelled() {
+    let secrets = granted(&[("KEY", "p/s w\"d+é")]);
+    let spellings = [
+        "p/s w\"d+é",
+        "p%2Fs%20w%22d%2B%C3%A9",
+        "p%2fs+w%22d%2b%c3%a9",
+        "p\\/s w\\\"d+é",
+        "p/s w\\u0022d+é",
+    ];
+    for spelled in spellings {
+        let answer = format!("before {spelled} after");
+        assert_eq!(
+            secrets.redact(answer.as_bytes()),
+            &b"before {{secret:KEY}} after"[..],
+            "{spelled}"
+        );
+    }
+    assert!(matches!(secrets.redact(b"nothing p/s w"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn a_value_that_begins_with_another_is_taken_out_whole() {
+    let secrets = granted(&[("SHORT", "token"), ("LONG", "token-and-more")]);
+    assert_eq!(
+        secrets.redact(b"token-and-more token"),
+        &b"{{secret:LONG}} {{secret:SHORT}}"[..]
+    );
+}
+
+#[test]
+fn a_value_too_short_to_tell_leaves_the_answer_readable() {
+    let secrets = granted(&[("ID", "7")]);
+    assert_eq!(
+        secrets.redact(b"{\"price\":\"17.00\"}"),
+        &b"{\"price\":\"17.00\"}"[..]
+    );
+}
+
+#[test]
+fn a_file_loses_one_line_end() {
+    for contents in [&b"value"[..], b"value\n", b"value\r\n"] {
+        assert_eq!(
+            from_file(contents).unwrap().fill("{{secret:KEY}}").unwrap(),
+            "value"
+        );
+    }
+    for contents in [
+        &b"value\n\n"[..],
+        b"one\ntwo\n",
+        b"a\tb",
+        b"",
+        b"\n",
+        b"\xff\xfe",
+    ] {
+        assert!(from_file(contents).is_err(), "{contents:?}");
+    }
+}
+
+#[test]
+fn a_file_is_as_long_as_a_secret_may_be_and_no_longer() {
+    let longest = "x".repeat(SECRET_MAX_BYTES);
+    assert!(from_file(format!("{longest}\r\n").as_bytes()).is_ok());
+    assert!(from_file(format!("{longest}x\n").as_bytes()).is_err());
+    assert!(from_file("x".repeat(100_000).as_bytes()).is_err());
+}
+
+#[test]
+fn every_problem_is_told_without_a_value() {
+    let sources = BTreeMap::from([
+        ("ABSENT".to_owned(), SecretSource::Env("ABSENT".into())),
+        ("FOLDER".to_owned(), SecretSource::File("/".into())),
+        ("TAB".to_owned(), SecretSource::Env("TAB".into())),
+    ]);
+    let errors = Secrets::read_with(&"sunco-west".parse().unwrap(), &sources, |variable| {
+        (variable == "TAB").then(|| "hush\thush".into())
+    })
+    .unwrap_err();
+    assert_eq!(errors.len(), 3);
+    for (error, name) in errors.iter().zip(["ABSENT", "FOLDER", "TAB"]) {
+        let told = format!("{error} {error:?}");
+        assert!(told.contains("sunco-west") && told.contains(name), "{told}");
+        assert!(!told.contains("hush"), "{told}");
+    }
+}
+
+#[test]
+fn debug_shows_names_alone() {
+    assert_eq!(
+        format!("{:?}", granted(&[("KEY", "hush-hush")])),
+        "[\"KEY\"]"
+    );
+}
