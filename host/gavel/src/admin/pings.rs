@@ -1,0 +1,214 @@
+//! Pings: listed, and explained account by account.
+
+use gavel_exchange::{
+    Exchange,
+    api::{PingQuery, PingStory},
+};
+use gavel_market::{
+    field::Value as FieldValue,
+    ids::{OrderId, PingId},
+    reason::{FieldCode, Outcome},
+    record::{AccountOutcome, Detail, PingAnswer, PingInput, PingRecord},
+};
+use serde_json::{Map, Value, json};
+
+use crate::http::{
+    first_byte,
+    problem::{Code, Problem},
+    query::Query,
+    reply::{self, Reply, time_ms},
+};
+
+/// Pings on a page, unless asked otherwise, and at most.
+const PAGE: (usize, usize) = (100, 1000);
+
+/// `GET /pings`: summaries, newest first.
+pub(super) async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
+    let query = Query::read(
+        query,
+        &["campaign", "account", "outcome", "since", "after", "limit"],
+    )?;
+    let query = PingQuery {
+        campaign: query.parsed("campaign", "a campaign's name")?,
+        account: query.parsed("account", "an account's name")?,
+        outcome: query.text("outcome").map(outcome_named).transpose()?,
+        since_ms: query.since("since", first_byte::now().unix_ms)?,
+        after: query.parsed("after", "what the last page had as next")?,
+        limit: query.limit(PAGE.0, PAGE.1)?,
+    };
+    exchange.caught_up().await?;
+    exchange.caught_up().await?;
+    // Filters may look at every ping there is: not on a thread that answers pings.
+    let exchange = exchange.clone();
+    let looking = tokio::task::spawn_blocking(move || exchange.pings(&query));
+    let page = looking
+        .await
+        .map_err(|_panic| Problem::new(Code::Internal))??;
+    let items: Vec<Value> = page.items.iter().map(summary).collect();
+    Ok(reply::json(&json!({"items": items, "next": page.next})))
+}
+
+/// `GET /pings/{id}`: one record, by the ping's id or its order's.
+pub(super) async fn show(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
+    let ping = id
+        .parse::<PingId>()
+        .or_else(|_| id.parse::<OrderId>().map(OrderId::ping));
+    let ping = ping.map_err(|_| Problem::new(Code::NotFound))?;
+    Ok(reply::json(&story(&exchange.ping_story(ping).await?)))
+}
+
+/// An outcome by its word.
+fn outcome_named(word: &str) -> Result<Outcome, Problem> {
+    let outcome = serde_json::from_value(word.into());
+    outcome.map_err(|_| {
+        Problem::field(
+            "outcome",
+            FieldCode::NotAllowed,
+            "an outcome's word, such as won or timeout",
+        )
+    })
+}
+
+fn summary(record: &PingRecord) -> Value {
+    json!({
+        "id": record.id,
+        "campaign": record.campaign,
+        "supplier": record.supplier,
+        "received_at": time_ms(record.input.received_at_ms),
+        "revision": record.revision,
+        "bids": record.outcomes.iter().filter(|outcome| outcome.bid.is_some()).count(),
+        "answer": answer(&record.answer),
+    })
+}
+
+fn story(story: &PingStory) -> Value {
+    let record = &story.record;
+    json!({
+        "id": record.id,
+        "campaign": record.campaign,
+        "supplier": record.supplier,
+        "input": input(&record.input),
+        "revision": record.revision,
+        "digests": record.digests,
+        "timings": record.timings,
+        "outcomes": story.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+        "exchanges": record.exchanges,
+        "answer": answer(&record.answer),
+    })
+}
+
+fn input(input: &PingInput) -> Value {
+    let mut fields = Map::new();
+    fields.insert("received_at".into(), time_ms(input.received_at_ms).into());
+    fields.insert("lead".into(), lead(&input.lead));
+    fields.extend(
+        input
+            .sub_id
+            .clone()
+            .map(|sub_id| ("sub_id".into(), sub_id.into())),
+    );
+    fields.extend(
+        input
+            .tmax_ms
+            .map(|tmax_ms| ("tmax_ms".into(), tmax_ms.into())),
+    );
+    fields.extend(
+        input
+            .min_bid
+            .map(|min_bid| ("min_bid".into(), min_bid.to_string().into())),
+    );
+    fields.into()
+}
+
+/// A lead's fields as an object.
+pub(super) fn lead(fields: &[(String, FieldValue)]) -> Value {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (name.clone(), value.to_json()));
+    Value::Object(fields.collect())
+}
+
+/// What became of one account.
+fn outcome(outcome: &AccountOutcome) -> Value {
+    let mut fields = Map::new();
+    fields.insert("account".into(), outcome.account.to_string().into());
+    fields.insert("code".into(), outcome.outcome.word().into());
+    fields.insert("number".into(), outcome.outcome.number().into());
+    let Detail { field, code, text } = &outcome.detail;
+    let known = [("field", field), ("code", code), ("text", text)];
+    let detail: Map<_, _> = known
+        .into_iter()
+        .filter_map(|(key, text)| Some((key.to_owned(), text.clone()?.into())))
+        .collect();
+    if !detail.is_empty() {
+        fields.insert("detail".into(), detail.into());
+    }
+    fields.extend(
+        outcome
+            .bid
+            .map(|bid| ("bid".into(), bid.to_string().into())),
+    );
+    fields.into()
+}
+
+/// What the supplier was told.
+fn answer(answer: &PingAnswer) -> Value {
+    match answer {
+        PingAnswer::Bid {
+            ping_order_id,
+            bid,
+            deliveries,
+            expires_at_ms,
+        } => json!({
+            "status": "bid",
+            "ping_order_id": ping_order_id,
+            "bid": bid.to_string(),
+            "deliveries": deliveries,
+            "expires_at": reply::time(*expires_at_ms),
+        }),
+        PingAnswer::NoBid { reason } => json!({"status": "no_bid", "reason": reason.word()}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gavel_market::money::Money;
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_of_detail_what_there_is() {
+        let mut one = AccountOutcome {
+            account: "sunco-west".parse().unwrap(),
+            outcome: Outcome::Criteria,
+            detail: Detail {
+                field: Some("state".into()),
+                ..Detail::default()
+            },
+            bid: None,
+        };
+        assert_eq!(
+            outcome(&one),
+            json!({"account": "sunco-west", "code": "criteria", "number": 205, "detail": {"field": "state"}})
+        );
+        one = AccountOutcome {
+            outcome: Outcome::Won,
+            detail: Detail::default(),
+            bid: Money::parse("25").ok(),
+            ..one
+        };
+        assert_eq!(
+            outcome(&one),
+            json!({"account": "sunco-west", "code": "won", "number": 0, "bid": "25.00"})
+        );
+    }
+
+    #[test]
+    fn a_lead_is_shown_as_it_could_be_sent() {
+        let fields = [
+            ("zip".to_owned(), FieldValue::Text("90210".into())),
+            ("homeowner".to_owned(), FieldValue::Flag(true)),
+        ];
+        assert_eq!(lead(&fields), json!({"zip": "90210", "homeowner": true}));
+    }
+}

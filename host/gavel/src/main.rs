@@ -1,0 +1,70 @@
+//! Gavel: the command line, HTTP for suppliers and operators, start-up and shutdown.
+//!
+//! This crate decodes and encodes, authenticates, and starts things. No rule of the market
+//! is here: those are in `gavel-market`, and what happens to a lead in `gavel-exchange`.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`config`], [`logging`] | what the host is told, and what it tells |
+//! | [`serve`] | the host, from its start to its end |
+//! | [`start_market`] | the market file at a start |
+//! | [`http`] | connections, bodies, problems: what both APIs share |
+//! | [`supplier`] | the supplier API |
+//! | [`admin`] | the admin API, and whether the host is well |
+//! | [`market_file`] | a market file with the plugins beside it |
+//! | [`demo`] | a whole example market on this machine |
+//! | [`check`], [`apply`], [`explain`], [`key`] | the other commands |
+//! | [`client`] | the admin API's other end |
+//! | [`out`] | standard output, and how a command fails |
+
+mod admin;
+mod apply;
+mod check;
+mod cli;
+mod client;
+mod config;
+mod demo;
+mod explain;
+mod http;
+mod key;
+mod logging;
+mod market_file;
+mod out;
+mod serve;
+mod start_market;
+mod supplier;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    // Wrong usage ends here, with status 2.
+    let command = Cli::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return out::fail(&format!("the runtime does not start: {error}")),
+    };
+    let done = runtime.block_on(async {
+        match command {
+            Command::Demo(args) => demo::run(&args).await,
+            Command::Serve(args) => serve::run(&args).await,
+            Command::Check(args) => check::run(&args).await,
+            Command::Apply(args) => apply::run(&args).await,
+            Command::Key => key::run(),
+            Command::Explain(args) => explain::run(&args).await,
+        }
+    });
+    // What still runs has had its time; waiting for it now could last for ever.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => out::fail(&failure.to_string()),
+    }
+}

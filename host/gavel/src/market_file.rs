@@ -1,0 +1,278 @@
+//! A market file with the plugins beside it.
+//!
+//! A file names plugins by path, a host takes them by digest. [`MarketFile::read`] puts the
+//! digest in the path's place, on the same line, so that what a host says about a line is
+//! true of the file; and since the text then names every plugin's bytes, its own digest tells
+//! whether anything at all has changed.
+
+use std::{
+    fmt, fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use gavel_exchange::api::{MarketFormat, MarketText};
+use gavel_market::{
+    file::{self, MarketError},
+    ids::{Digest, PluginName},
+};
+use serde::Deserialize;
+
+use crate::out::Failure;
+
+/// A market file, read together with its plugins.
+#[derive(Debug)]
+pub(crate) struct MarketFile {
+    path: PathBuf,
+    /// As it is in the file.
+    written: String,
+    /// With digests in the place of paths.
+    resolved: String,
+    /// The plugins that it names by path and that could be read.
+    pub(crate) plugins: Vec<PluginFile>,
+    /// Plugins that could not be read.
+    pub(crate) errors: Vec<MarketError>,
+}
+
+/// A plugin's bytes, from a file.
+#[derive(Debug)]
+pub(crate) struct PluginFile {
+    /// Its name in the market.
+    pub(crate) name: PluginName,
+    /// Of its bytes.
+    pub(crate) digest: Digest,
+    /// Its bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Where a plugin's path is written.
+struct PathKey {
+    name: String,
+    path: String,
+    /// The key `path` itself, and its value with the quotes; byte offsets in the text.
+    key: Range<usize>,
+    value: Range<usize>,
+}
+
+impl MarketFile {
+    /// Reads a file and the plugins that it names. What is wrong with the market itself is
+    /// not looked at.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let written = fs::read_to_string(path).map_err(|error| {
+            Failure(format!(
+                "the market {} cannot be read: {error}",
+                path.display()
+            ))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let mut file = Self {
+            path: path.to_owned(),
+            resolved: written.clone(),
+            written,
+            plugins: Vec::new(),
+            errors: Vec::new(),
+        };
+        // From the last to the first, so that the offsets before it stay true.
+        let mut paths = paths(&file.written);
+        paths.sort_by_key(|path| std::cmp::Reverse(path.key.start));
+        for path in paths {
+            file.resolve(&folder, path);
+        }
+        file.plugins.reverse();
+        file.errors.reverse();
+        Ok(file)
+    }
+
+    /// Reads one plugin and puts its digest in its path's place.
+    fn resolve(&mut self, folder: &Path, path: PathKey) {
+        // A bad name is the market's error, and said when the market is read.
+        let Ok(name) = path.name.parse::<PluginName>() else {
+            return;
+        };
+        match fs::read(folder.join(&path.path)) {
+            Ok(bytes) => {
+                let digest = Digest::of(&bytes);
+                self.resolved
+                    .replace_range(path.value, &format!("\"{digest}\""));
+                self.resolved.replace_range(path.key, "digest");
+                self.plugins.push(PluginFile {
+                    name,
+                    digest,
+                    bytes,
+                });
+            }
+            Err(error) => {
+                let message = format!(
+                    "{} cannot be read: {error}",
+                    folder.join(&path.path).display()
+                );
+                self.errors.push(MarketError::new(
+                    format!("plugins.{name}.path"),
+                    "not_found",
+                    message,
+                ));
+            }
+        }
+    }
+
+    /// What a host is sent.
+    pub(crate) fn text(&self) -> MarketText {
+        MarketText {
+            format: MarketFormat::Toml,
+            text: self.resolved.clone(),
+            source: Some(self.digest()),
+        }
+    }
+
+    /// Changes with the file and with every plugin's bytes.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest::of(self.resolved.as_bytes())
+    }
+
+    /// The errors with the lines of this file.
+    pub(crate) fn with_lines(&self, errors: Vec<MarketError>) -> Vec<MarketError> {
+        file::with_lines(&self.written, errors)
+    }
+
+    /// One line for each error: `market.toml:7: accounts.a.price: …`.
+    pub(crate) fn lines(&self, faults: impl IntoIterator<Item = impl Into<Fault>>) -> Vec<String> {
+        faults
+            .into_iter()
+            .map(|fault| format!("{}:{}", self.path.display(), fault.into()))
+            .collect()
+    }
+
+    /// Its name, for a person.
+    pub(crate) fn shown(&self) -> impl fmt::Display + '_ {
+        self.path.display()
+    }
+}
+
+/// Every `path` under `[plugins.…]`. A text that is not TOML has none; reading it as a market
+/// says so better.
+fn paths(text: &str) -> Vec<PathKey> {
+    let Ok(document) = toml_edit::Document::parse(text) else {
+        return Vec::new();
+    };
+    let Some(plugins) = document
+        .as_table()
+        .get("plugins")
+        .and_then(toml_edit::Item::as_table_like)
+    else {
+        return Vec::new();
+    };
+    let found = plugins.iter().filter_map(|(name, plugin)| {
+        let (key, value) = plugin.as_table_like()?.get_key_value("path")?;
+        Some(PathKey {
+            name: name.to_owned(),
+            path: value.as_str()?.to_owned(),
+            key: key.span()?,
+            value: value.span()?,
+        })
+    });
+    found.collect()
+}
+
+/// What is wrong with a market file, from here or from a host.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Fault {
+    #[serde(default)]
+    path: String,
+    line: Option<u32>,
+    message: String,
+    suggestion: Option<String>,
+}
+
+impl From<MarketError> for Fault {
+    fn from(error: MarketError) -> Self {
+        Self {
+            path: error.path,
+            line: error.line,
+            message: error.message,
+            suggestion: error.suggestion,
+        }
+    }
+}
+
+/// `7: accounts.a.prise: there is no such key (did you mean price?)`
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, " {}:", self.path)?;
+        }
+        write!(f, " {}", self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, " (did you mean {suggestion}?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARKET: &str = "currency = \"USD\"\n\n[plugins.roof]\npath = \"roof.wasm\" # the filter\nlimits = { time = \"5ms\" }\n\n[plugins.http]\n  path='sub/http.wasm'\n\n[plugins.kept]\ndigest = \"00\"\n";
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("market.toml"), MARKET).unwrap();
+        fs::write(folder.path().join("roof.wasm"), b"roof").unwrap();
+        fs::write(folder.path().join("sub/http.wasm"), b"http").unwrap();
+        folder
+    }
+
+    #[test]
+    fn paths_become_digests_on_the_same_lines() {
+        let folder = folder();
+        let file = MarketFile::read(&folder.path().join("market.toml")).unwrap();
+        let (roof, http) = (Digest::of(b"roof"), Digest::of(b"http"));
+        let expected = MARKET
+            .replace("path = \"roof.wasm\"", &format!("digest = \"{roof}\""))
+            .replace("path='sub/http.wasm'", &format!("digest=\"{http}\""));
+        assert_eq!(file.text().text, expected);
+        let plugins: Vec<_> = file
+            .plugins
+            .iter()
+            .map(|plugin| (plugin.name.as_str(), plugin.digest))
+            .collect();
+        assert_eq!(plugins, [("roof", roof), ("http", http)]);
+    }
+
+    #[test]
+    fn another_byte_in_a_plugin_is_another_market() {
+        let folder = folder();
+        let digest = || {
+            MarketFile::read(&folder.path().join("market.toml"))
+                .unwrap()
+                .digest()
+        };
+        let before = digest();
+        assert_eq!(digest(), before);
+        fs::write(folder.path().join("roof.wasm"), b"roof2").unwrap();
+        assert_ne!(digest(), before);
+    }
+
+    #[test]
+    fn a_plugin_that_is_not_there_is_named() {
+        let folder = folder();
+        fs::remove_file(folder.path().join("roof.wasm")).unwrap();
+        let file = MarketFile::read(&folder.path().join("market.toml")).unwrap();
+        assert_eq!(file.errors.len(), 1);
+        assert_eq!(file.errors[0].path, "plugins.roof.path");
+        assert!(file.errors[0].message.contains("roof.wasm"));
+    }
+
+    #[test]
+    fn an_error_points_into_the_file() {
+        let fault: Fault = serde_json::from_str(r#"{"path": "accounts.a.prise", "line": 7, "code": "unknown_key", "message": "no such key", "suggestion": "price"}"#).unwrap();
+        assert_eq!(
+            fault.to_string(),
+            "7: accounts.a.prise: no such key (did you mean price?)"
+        );
+    }
+}

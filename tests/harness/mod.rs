@@ -1,0 +1,89 @@
+//! A host of a test's own, and the market that it serves.
+
+mod host;
+mod market;
+
+pub(crate) use host::{ADMIN_TOKEN, Host};
+pub(crate) use market::{Account, CAMPAIGN, Market};
+
+use std::{future::Future, time::Duration};
+
+use gavel_example_solar::{
+    buyers::{Format, MockBuyer, OnPing, OnPost, Setup},
+    market::PluginPaths,
+};
+use serde_json::{Map, Value, json};
+
+/// Longest that a test waits for something that should happen at once.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits for it, or fails with what was waited for.
+pub(crate) async fn within<T>(what: &str, wanted: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, wanted)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Looks until it is as wanted: for what only the host knows, which nobody tells.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
+    within(what, async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+/// The plugins, built once for all tests.
+pub(crate) fn plugins() -> PluginPaths {
+    static BUILT: std::sync::OnceLock<PluginPaths> = std::sync::OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let built = gavel_plugin_build::find_or_build(&mut |said| eprintln!("{said}"))
+            .expect("the plugins can be built");
+        PluginPaths {
+            roof_filter: built.roof_filter,
+            http_buyer: built.http_buyer,
+        }
+    });
+    built.clone()
+}
+
+/// A buyer that bids and posts like this, in JSON.
+pub(crate) async fn buyer(ping: OnPing, post: OnPost) -> MockBuyer {
+    MockBuyer::start(Setup {
+        ping,
+        post,
+        format: Format::Json,
+        ..Setup::default()
+    })
+    .await
+    .expect("a free port")
+}
+
+/// The fields of a ping that the test market takes.
+pub(crate) fn pinged() -> Map<String, Value> {
+    object(json!({"state": "CA", "zip": "90210", "monthly_bill": "180", "homeowner": true}))
+}
+
+/// The personal fields of the same lead; every value occurs nowhere else in the project.
+pub(crate) fn personal() -> Map<String, Value> {
+    object(json!({
+        "first_name": "Philippa",
+        "last_name": "Quarterstaff",
+        "email": "p.quarterstaff@example.com",
+        "phone": "(415) 555-0137",
+    }))
+}
+
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        other => panic!("not an object: {other}"),
+    }
+}
