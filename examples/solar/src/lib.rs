@@ -10,7 +10,7 @@
 //! - [`market`]: what the host is told of suppliers, campaigns, buyers and accounts.
 //! - [`buyers`]: bid, take leads, and misbehave as they are told.
 //!
-//! The binary `solar-buyers` runs the buyers on the ports that `market.toml` names, for who
+//! The example `solar-buyers` runs the buyers on the ports that `market.toml` names, for who
 //! tries the market by hand.
 
 pub mod buyers;
