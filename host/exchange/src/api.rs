@@ -6,12 +6,11 @@
 use gavel_market::{
     field::Value,
     file::MarketError,
-    ids::{AccountId, CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
+    ids::{CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
     lead::{FieldError, RawLead},
     ledger::Entry,
     money::Money,
     order::{Order, PostAnswer},
-    reason::Outcome,
     record::{AccountOutcome, PingAnswer, PingRecord},
 };
 use tokio::time::Instant;
@@ -209,22 +208,8 @@ pub struct PluginVersionView {
     pub active: bool,
 }
 
-/// Which pings to list, newest first.
-#[derive(Debug, Clone, Default)]
-pub struct PingQuery {
-    /// Of this campaign.
-    pub campaign: Option<CampaignId>,
-    /// In which this account had a recorded outcome.
-    pub account: Option<AccountId>,
-    /// In which an account (or the one named) had this outcome.
-    pub outcome: Option<Outcome>,
-    /// Not older than this Unix time in milliseconds.
-    pub since_ms: Option<u64>,
-    /// Older than this one.
-    pub after: Option<PingId>,
-    /// At most so many.
-    pub limit: usize,
-}
+/// Which pings to list, newest first: the store's own question, asked as it stands.
+pub use gavel_store::PingQuery;
 
 /// A page of a list.
 #[derive(Debug, Clone)]

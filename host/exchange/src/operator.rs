@@ -132,14 +132,7 @@ impl Exchange {
     ///
     /// Looks at as many records as the filters take: not on a thread that answers pings.
     pub fn pings(&self, query: &PingQuery) -> Result<Page<PingRecord>, OperatorRefused> {
-        let page = self.0.store.pings(&gavel_store::PingQuery {
-            campaign: query.campaign.clone(),
-            account: query.account.clone(),
-            outcome: query.outcome,
-            since_ms: query.since_ms,
-            after: query.after,
-            limit: query.limit,
-        })?;
+        let page = self.0.store.pings(query)?;
         Ok(Page {
             items: page.items,
             next: page.next.map(|id| id.to_string()),

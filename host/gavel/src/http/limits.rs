@@ -42,9 +42,6 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest `X-Request-Id` of a client's that is echoed, in characters.
 pub(crate) const REQUEST_ID_MAX_LENGTH: usize = 64;
 
-/// Longest `Idempotency-Key`, in characters (`api.md`).
-pub(crate) const IDEMPOTENCY_KEY_MAX_LENGTH: usize = 255;
-
 /// Largest market that the admin API takes, in bytes: ten thousand accounts of 1 KiB, and room.
 pub(crate) const MARKET_MAX_BYTES: usize = 32 << 20;
 

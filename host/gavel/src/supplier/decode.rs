@@ -1,11 +1,11 @@
 //! From a body to what the exchange is asked.
 
-use gavel_exchange::api::RawRequest;
+use gavel_exchange::{api::RawRequest, limits::IDEMPOTENCY_KEY_MAX_CHARS};
 use gavel_market::{lead::FieldError, reason::FieldCode};
 use http::HeaderMap;
 use serde_json::Value;
 
-use crate::http::{form as urlencoded, json as strict, limits, problem::Problem};
+use crate::http::{form as urlencoded, json as strict, problem::Problem};
 
 /// The control of the same meaning as the header `Idempotency-Key`; errors have this name for both.
 const IDEMPOTENCY_CONTROL: &str = "idempotency_key";
@@ -63,10 +63,10 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Fie
             "one value of visible ASCII characters".into(),
         );
     };
-    if text.len() > limits::IDEMPOTENCY_KEY_MAX_LENGTH {
+    if text.len() > IDEMPOTENCY_KEY_MAX_CHARS {
         return wrong(
             FieldCode::TooLong,
-            format!("at most {} characters", limits::IDEMPOTENCY_KEY_MAX_LENGTH),
+            format!("at most {IDEMPOTENCY_KEY_MAX_CHARS} characters"),
         );
     }
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
