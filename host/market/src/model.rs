@@ -420,8 +420,21 @@ pub enum PluginSource {
 pub struct PluginSpec {
     /// Its bytes.
     pub source: PluginSource,
+    /// Whether its instances serve one call or many.
+    pub instances: Instances,
     /// Bounds of one call.
     pub limits: CallLimits,
+}
+
+/// How long an instance of a plugin lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Instances {
+    /// For one call: nothing can leak from one lead to the next.
+    #[default]
+    Fresh,
+    /// For many calls of one account, none of them of a post: the choice of an operator who
+    /// trusts the plugin.
+    Reused,
 }
 
 /// Bounds of one plugin call.

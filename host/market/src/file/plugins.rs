@@ -10,11 +10,10 @@ use super::{
     },
     reader::Section,
     spot::Spot,
-    tree::NodeValue,
 };
 use crate::{
     ids::{Digest, PluginName},
-    model::{CallLimits, PluginSource, PluginSpec},
+    model::{CallLimits, Instances, PluginSource, PluginSpec},
 };
 
 /// Every plugin by name; `None` for one that is faulty, so that who uses it is not told
@@ -28,16 +27,16 @@ pub(super) fn read(root: &mut Section<'_>) -> BTreeMap<PluginName, Option<Plugin
 
 fn plugin(mut section: Section<'_>) -> Option<PluginSpec> {
     let source = source(&mut section);
-    section.unserved(
-        "instances",
-        |value| matches!(value, NodeValue::Text(word) if word == "fresh"),
-    );
+    let instances = section.get_or("instances", Instances::default(), |spot| {
+        spot.word(&[("fresh", Instances::Fresh), ("reused", Instances::Reused)])
+    });
     let limits = section
         .section("limits")
         .map_or_else(CallLimits::default, limits);
     section.finish();
     Some(PluginSpec {
         source: source?,
+        instances,
         limits,
     })
 }

@@ -12,7 +12,9 @@ use super::*;
 use crate::{
     criteria::Test,
     field::{FieldType, Value},
-    model::{AccountStatus, CostModel, OnUnconfirmed, PluginSource, RankBy, SecretSource},
+    model::{
+        AccountStatus, CostModel, Instances, OnUnconfirmed, PluginSource, RankBy, SecretSource,
+    },
     money::Money,
 };
 
@@ -305,10 +307,6 @@ fn a_feature_that_is_not_served_is_refused_in_those_words() {
         AROUND.replace(
             "[suppliers.sunleads]",
             "[suppliers.sunleads]\ntest_keys = [{ sha256 = \"00\" }]",
-        ),
-        AROUND.replace(
-            "[plugins.adapter]",
-            "[plugins.adapter]\ninstances = \"reused\"",
         ),
     ];
     let texts = campaigns

@@ -159,6 +159,16 @@ fn a_plugin_has_a_path_or_a_digest_and_bounds() {
         (spec.limits.memory, spec.limits.time, spec.limits.log),
         (1 << 20, Duration::from_millis(5), 0)
     );
+    let reused = plugin(&format!(
+        "digest = \"{}\"\ninstances = \"reused\"",
+        "ab".repeat(32)
+    ));
+    assert_eq!(good(&reused).plugins["p"].instances, Instances::Reused);
+    refused(
+        &plugin("path = \"x\"\ninstances = \"warm\""),
+        "plugins.p.instances",
+        "not_allowed",
+    );
     refused(&plugin(""), "plugins.p", "missing");
     refused(
         &plugin(&format!("path = \"x\"\ndigest = \"{digest}\"")),
