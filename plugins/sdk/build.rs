@@ -4,7 +4,11 @@
 //! custom section of it. wit-bindgen emits that section for one world per crate; this crate
 //! serves two, so it makes the bytes itself and the macro picks one.
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use wit_component::{StringEncoding, metadata};
 use wit_parser::Resolve;
@@ -14,7 +18,9 @@ const WIT: &str = "../../wit";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={WIT}");
-    if std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm") {
+    let is_wasm = std::env::var("CARGO_CFG_TARGET_FAMILY").is_ok_and(|family| family == "wasm");
+    // A project that `gavel plugin new` made has the SDK without its examples.
+    if is_wasm && Path::new("examples").is_dir() {
         // What a filter has; a plugin's own build script says it for the plugin.
         println!("cargo::rustc-link-arg-examples=-zstack-size=16384");
     }

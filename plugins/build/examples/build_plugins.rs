@@ -11,11 +11,9 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     match gavel_plugin_build::build(&mut |said| println!("{said}")) {
         Ok(built) => {
-            println!(
-                "{}\n{}",
-                built.roof_filter.display(),
-                built.http_buyer.display()
-            );
+            for file in built.files() {
+                println!("{}", file.display());
+            }
             println!("in {:.1} s", begun.elapsed().as_secs_f64());
             ExitCode::SUCCESS
         }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
 };
@@ -77,6 +77,19 @@ pub(crate) fn command(toolchain: &Toolchain, folders: &Folders, what: &What<'_>)
         cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
     }
     cargo
+}
+
+/// What makes any cargo use this compiler, in its environment.
+pub(crate) fn environment(toolchain: &Toolchain) -> Vec<(&'static str, OsString)> {
+    match toolchain {
+        Toolchain::InUse => Vec::new(),
+        Toolchain::Debian { rustc, linker } => vec![
+            ("RUSTC", rustc.into()),
+            ("RUSTC_BOOTSTRAP", "1".into()),
+            ("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort".into()),
+            ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.into()),
+        ],
+    }
 }
 
 /// Takes out of a command's environment what steers another build.

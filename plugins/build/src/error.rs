@@ -47,6 +47,17 @@ pub enum BuildError {
         source: io::Error,
     },
 
+    /// A language's own tools are not here.
+    #[error("there is no `{program}`: building the example in {language} needs {needs}")]
+    NoLanguage {
+        /// Which language.
+        language: &'static str,
+        /// Which program.
+        program: String,
+        /// What to install.
+        needs: &'static str,
+    },
+
     /// No compiler here makes wasm, and none could be had.
     #[error("no compiler here makes wasm ({tried}). {advice}")]
     NoWasmTarget {
@@ -56,7 +67,7 @@ pub enum BuildError {
         advice: String,
     },
 
-    /// cargo failed.
+    /// cargo, or a language's own tool, failed.
     #[error("building the plugins failed; `{command}` said:\n{said}")]
     Failed {
         /// The command, to run by hand.
@@ -65,8 +76,8 @@ pub enum BuildError {
         said: String,
     },
 
-    /// cargo succeeded without leaving the file.
-    #[error("cargo built the plugins but left no {missing}: remove that folder and try again")]
+    /// It succeeded without leaving the file.
+    #[error("the plugins were built, but there is no {missing}: remove that folder and try again")]
     NothingMade {
         /// The first missing file.
         missing: PathBuf,

@@ -18,6 +18,15 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// The profile in the workspace's `Cargo.toml`.
 pub(crate) const PROFILE: &str = "plugin";
 
+/// What callers take turns at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    /// cargo, for the plugins in Rust.
+    Cargo,
+    /// An example in another language, so named.
+    Of(&'static str),
+}
+
 /// Where everything stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Folders {
@@ -57,8 +66,15 @@ impl Folders {
 
     /// Waits until nobody else builds plugins here; the turn ends when the file is dropped,
     /// or with the process.
-    pub(crate) fn take_turn(&self, progress: &mut dyn FnMut(&str)) -> Result<File, BuildError> {
-        let path = self.target.join("gavel-build.lock");
+    pub(crate) fn take_turn(
+        &self,
+        turn: Turn,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<File, BuildError> {
+        let path = self.target.join(match turn {
+            Turn::Cargo => "gavel-build.lock".to_owned(),
+            Turn::Of(language) => format!("gavel-build-{}.lock", language.to_lowercase()),
+        });
         let refused = |source| BuildError::Folder {
             path: path.clone(),
             source,
@@ -81,7 +97,7 @@ impl Folders {
 mod tests {
     use std::{path::Path, thread};
 
-    use super::Folders;
+    use super::{Folders, Turn};
 
     #[test]
     fn results_stand_in_a_folder_of_their_own_below_the_main_target() {
@@ -104,14 +120,16 @@ mod tests {
     fn who_comes_second_is_told_and_waits() {
         let folder = tempfile::tempdir().unwrap();
         let folders = Folders::of(folder.path(), None);
-        let first = folders.take_turn(&mut |said| panic!("{said}")).unwrap();
+        let first = folders
+            .take_turn(Turn::Cargo, &mut |said| panic!("{said}"))
+            .unwrap();
         thread::scope(|scope| {
             let (told, hears) = std::sync::mpsc::channel();
             let second = scope.spawn({
                 let folders = &folders;
                 move || {
                     folders
-                        .take_turn(&mut |said| told.send(said.to_owned()).unwrap())
+                        .take_turn(Turn::Cargo, &mut |said| told.send(said.to_owned()).unwrap())
                         .is_ok()
                 }
             });

@@ -9,22 +9,31 @@
 //!
 //! # Layout, in the order in which a call meets it
 //!
-//! - [`find_or_build`], [`build`], [`build_example`]: the ways in.
+//! - [`find_or_build`], [`build`], [`build_example`], [`build_javascript`], [`build_python`]:
+//!   the ways in. [`wasm_environment`] is for who builds elsewhere.
 //! - `folders`: where sources and results stand, and the lock that makes callers take turns.
 //! - `toolchain`: which compiler makes wasm here, and how to get one.
+//! - `projects`: the examples in other languages, with npm and pip.
 //! - `cargo`: the command, clean of what an outer cargo left in the environment.
 //! - [`BuildError`]: what may go wrong, each with what to do.
 
 mod cargo;
 mod error;
 mod folders;
+mod projects;
 mod toolchain;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 pub use error::BuildError;
 
-use crate::{cargo::What, folders::Folders};
+use crate::{
+    cargo::What,
+    folders::{Folders, Turn},
+};
 
 /// Names a folder with the plugins' files; it wins over everything else.
 pub const PLUGINS_DIR_VARIABLE: &str = "GAVEL_PLUGINS_DIR";
@@ -39,6 +48,10 @@ pub struct Built {
     pub roof_filter: PathBuf,
     /// The generic adapter, `http_buyer.wasm`.
     pub http_buyer: PathBuf,
+    /// The adapter for answers in XML with a status word, `xml_buyer.wasm`.
+    pub xml_buyer: PathBuf,
+    /// The adapter for `lp_` parameters, `lp_buyer.wasm`.
+    pub lp_buyer: PathBuf,
 }
 
 impl Built {
@@ -47,15 +60,26 @@ impl Built {
         Self {
             roof_filter: folder.join("roof_filter.wasm"),
             http_buyer: folder.join("http_buyer.wasm"),
+            xml_buyer: folder.join("xml_buyer.wasm"),
+            lp_buyer: folder.join("lp_buyer.wasm"),
         }
+    }
+
+    /// Every file.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let Self {
+            roof_filter,
+            http_buyer,
+            xml_buyer,
+            lp_buyer,
+        } = self;
+        let files = [roof_filter, http_buyer, xml_buyer, lp_buyer];
+        files.into_iter().map(PathBuf::as_path)
     }
 
     /// The first file that does not exist.
     fn missing(&self) -> Option<&Path> {
-        [&self.roof_filter, &self.http_buyer]
-            .into_iter()
-            .find(|path| !path.is_file())
-            .map(PathBuf::as_path)
+        self.files().find(|path| !path.is_file())
     }
 }
 
@@ -93,7 +117,7 @@ pub fn build(progress: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
     let folders = Folders::of_this_workspace()?;
     make(
         &folders,
-        &What::Packages(&["roof-filter", "http-buyer"]),
+        &What::Packages(&["roof-filter", "http-buyer", "xml-buyer", "lp-buyer"]),
         progress,
     )?;
     let built = Built::in_folder(&folders.results());
@@ -127,12 +151,41 @@ pub fn build_example(name: &str, progress: &mut dyn FnMut(&str)) -> Result<PathB
     }
 }
 
+/// Builds `examples/javascript-filter`, installing with npm what that takes; `desert-sun.wasm`.
+/// Where nothing has changed, nothing runs. Callers at the same time take turns.
+pub fn build_javascript(progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    projects::make(
+        &Folders::of_this_workspace()?,
+        &projects::JAVASCRIPT,
+        progress,
+    )
+}
+
+/// Builds `examples/python-filter`, installing with pip what that takes;
+/// `lakeside-scorecard.wasm`. Where nothing has changed, nothing runs. Callers at the same time
+/// take turns.
+pub fn build_python(progress: &mut dyn FnMut(&str)) -> Result<PathBuf, BuildError> {
+    projects::make(&Folders::of_this_workspace()?, &projects::PYTHON, progress)
+}
+
+/// What `cargo build --release --target wasm32-unknown-unknown` needs in its environment
+/// outside this workspace: nothing, once the target is there, which this sees to; Debian's
+/// compiler where there is no other.
+pub fn wasm_environment(
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<(&'static str, OsString)>, BuildError> {
+    let folders = Folders::of_this_workspace()?;
+    let _turn = folders.take_turn(Turn::Cargo, progress)?;
+    let toolchain = toolchain::ensure(&folders.workspace, progress)?;
+    Ok(cargo::environment(&toolchain))
+}
+
 fn make(
     folders: &Folders,
     what: &What<'_>,
     progress: &mut dyn FnMut(&str),
 ) -> Result<(), BuildError> {
-    let _turn = folders.take_turn(progress)?;
+    let _turn = folders.take_turn(Turn::Cargo, progress)?;
     let toolchain = toolchain::ensure(&folders.workspace, progress)?;
     cargo::run(cargo::command(&toolchain, folders, what), progress)
 }
@@ -144,7 +197,7 @@ mod tests {
     use super::{BuildError, Built, named_folder};
 
     #[test]
-    fn a_named_folder_holds_both_plugins_or_the_error_says_which_is_missing() {
+    fn a_named_folder_holds_every_plugin_or_the_error_says_which_is_missing() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("roof_filter.wasm"), b"").unwrap();
         let error = named_folder(folder.path()).unwrap_err();
@@ -153,7 +206,9 @@ mod tests {
         );
         assert!(error.to_string().contains("GAVEL_PLUGINS_DIR"), "{error}");
 
-        fs::write(folder.path().join("http_buyer.wasm"), b"").unwrap();
+        for name in ["http_buyer.wasm", "xml_buyer.wasm", "lp_buyer.wasm"] {
+            fs::write(folder.path().join(name), b"").unwrap();
+        }
         assert_eq!(
             named_folder(folder.path()).unwrap(),
             Built::in_folder(folder.path())

@@ -92,6 +92,20 @@ fn a_post_delivers_and_then_settles_only_by_clear_words() {
 }
 
 #[test]
+fn xml_has_names_of_its_own() {
+    for rest in [
+        r#""fields": {"state": "2nd state"}"#,
+        r#""constants": {"/a/k y": "k"}"#,
+        r#""constants": {"a": "x\u0000"}"#,
+    ] {
+        let config = format!(r#"{{"post_url": "https://b.example/", "format": "xml", {rest}}}"#);
+        assert!(open(&config).unwrap_err().contains("XML"), "{rest}");
+    }
+    let config = r#"{"post_url": "https://b.example/", "root": "Lead"}"#;
+    assert!(open(config).unwrap_err().starts_with("root: "));
+}
+
+#[test]
 fn a_form_has_no_nested_places() {
     for rest in [
         r#""fields": {"state": "/a/state"}"#,
@@ -99,14 +113,15 @@ fn a_form_has_no_nested_places() {
     ] {
         let config = format!(r#"{{"post_url": "https://b.example/", "format": "form", {rest}}}"#);
         assert!(
-            open(&config).unwrap_err().contains("is a JSON pointer"),
+            open(&config).unwrap_err().contains("is a pointer"),
             "{rest}"
         );
     }
 }
 
 /// Configurations that the schema and the adapter have to judge alike.
-const TAKEN: [&str; 4] = [
+const TAKEN: [&str; 5] = [
+    r#"{"post_url": "https://b.example/in", "format": "xml", "root": "Lead", "fields": {"state": "/a/State"}, "answer": {"price": ["price", "/bid/@price"], "duplicate": ["dup"]}}"#,
     r#"{"post_url": "https://leads.sunco.example/in", "format": "json"}"#,
     r#"{"ping_url": "https://rtb.brightroof.example/ping", "post_url": "https://rtb.brightroof.example/post", "format": "form"}"#,
     r#"{"post_url": "http://127.0.0.1:9101/post", "format": "json", "headers": {"authorization": "Bearer {{secret:SUNCO_KEY}}"}}"#,
@@ -122,12 +137,13 @@ const TAKEN: [&str; 4] = [
 ];
 
 /// Configurations that both have to refuse.
-const REFUSED: [&str; 9] = [
+const REFUSED: [&str; 10] = [
+    r#"{"post_url": "https://b.example/", "format": "xml", "root": "a b"}"#,
     r"{}",
     r#"{"ping_url": "https://b.example/ping"}"#,
     r#"{"post_url": "https://b.example/", "post_uri": "x"}"#,
     r#"{"post_url": "ftp://b.example/"}"#,
-    r#"{"post_url": "https://b.example/", "format": "xml"}"#,
+    r#"{"post_url": "https://b.example/", "format": "csv"}"#,
     r#"{"post_url": "https://b.example/", "method": "DELETE"}"#,
     r#"{"post_url": "https://b.example/", "fields": {"state": {"where": "x"}}}"#,
     r#"{"post_url": "https://b.example/", "constants": {"x": 1.5}}"#,
@@ -156,7 +172,8 @@ fn the_schema_takes_what_the_adapter_takes() {
 }
 
 #[test]
-fn the_schema_declares_the_code_of_rejections() {
+fn the_schema_declares_the_codes_of_rejections() {
     let schema: serde_json::Value = serde_json::from_str(HttpBuyer::ABOUT.config_schema).unwrap();
-    assert_eq!(schema["x-codes"], serde_json::json!([super::REJECTED]));
+    let codes = [gavel_http_adapter::DUPLICATE, gavel_http_adapter::REJECTED];
+    assert_eq!(schema["x-codes"], serde_json::json!(codes));
 }

@@ -44,16 +44,17 @@
 //! export_filter!(OwnersOnly);
 //! ```
 //!
-//! That file, a `Cargo.toml` with `crate-type = ["cdylib", "rlib"]` and the five lines of
-//! `plugins/roof-filter/build.rs` are a plugin:
-//! `cargo build --profile plugin --target wasm32-unknown-unknown` leaves a core module that
-//! the host takes as it is. `plugins/http-buyer` is the example of an [`Adapter`].
+//! That file, a `Cargo.toml` with `crate-type = ["cdylib", "rlib"]` and a `build.rs` of five lines
+//! are a plugin; `gavel plugin new` writes all three.
+//! `cargo build --release --target wasm32-unknown-unknown` leaves a core module that
+//! the host takes as it is.
 //!
 //! # What a plugin can count on
 //!
 //! A call is a function of its arguments. There is no network, no file, no environment and
-//! no randomness, and [`Lead::received_at_ms`] is the only clock; the host opens the
-//! configuration anew for every call, so nothing is left over from the lead before. Return an
+//! no randomness, and [`Lead::received_at_ms`] is the only clock; nothing is left over from the
+//! lead before, and where an operator has chosen reused instances, an answer that depends on what
+//! is left over is a fault. Return an
 //! `Err` for what a person has to look at; a panic's message and line reach the operator
 //! too. Code that merely decides belongs in `Ok`.
 //!

@@ -15,10 +15,12 @@ use gavel_sdk::{Response, warn};
 use serde_json::value::RawValue;
 
 use crate::{
+    Preset,
     config::{AnswerConfig, Format},
     json,
     mapping::Exchange,
-    shapes::{Scalar, Target},
+    shapes::{Places, Scalar, Target},
+    xml,
 };
 
 /// In `yes`: any value that is not one of `no`.
@@ -31,20 +33,21 @@ const WORDS_MAX_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Reading {
     exchange: Exchange,
-    /// `None`: as the answer's own content type says, else as the request was written.
+    /// `None`: as the answer's own content type says, else as expected.
     format: Option<Format>,
-    request_format: Format,
-    decision: Target,
+    expected: Format,
+    decision: Places,
     yes: Vec<Scalar>,
     no: Vec<Scalar>,
+    duplicate: Vec<Scalar>,
     yes_status: Vec<u16>,
     no_status: Vec<u16>,
     /// `None`: any 2xx.
     body_status: Option<Vec<u16>>,
-    price: Target,
-    reference: Target,
-    redirect_url: Target,
-    reason: Target,
+    price: Places,
+    reference: Places,
+    redirect_url: Places,
+    reason: Places,
 }
 
 /// What a buyer said.
@@ -53,6 +56,16 @@ pub(crate) enum Decision {
     Yes(Terms),
     /// With the buyer's words, or ours where it has none.
     No(String),
+    /// A no, since the buyer has the lead already.
+    Duplicate(String),
+}
+
+/// What one word of an answer says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Yes,
+    No,
+    Duplicate,
 }
 
 /// What a buyer that wants the lead says besides.
@@ -65,17 +78,23 @@ pub(crate) struct Terms {
 
 impl Reading {
     /// `own` is `ping_answer` or `post_answer`; what it leaves out stands in `shared`, which
-    /// is `answer`, and else is the default.
+    /// is `answer`, and else in the protocol's preset.
     pub(crate) fn new(
         exchange: Exchange,
         request_format: Format,
-        shared: &AnswerConfig,
         own: AnswerConfig,
+        shared: &AnswerConfig,
+        preset: &Preset,
     ) -> Result<Self, String> {
-        let word = |text: &str| vec![Scalar::Text(text.to_owned())];
-        let place = |own: Option<Target>, shared: &Option<Target>, name: &str| {
+        let places = |own: Option<Places>, shared: &Option<Places>, preset: &[&str]| {
             own.or_else(|| shared.clone())
-                .unwrap_or_else(|| Target::named(name))
+                .map_or_else(|| Places::parse(preset), Ok)
+        };
+        let words = |own: Option<Vec<Scalar>>, shared: &Option<Vec<Scalar>>, preset: &[&str]| {
+            own.or_else(|| shared.clone()).unwrap_or_else(|| {
+                let word = |word: &&str| Scalar::Text((*word).to_owned());
+                preset.iter().map(word).collect()
+            })
         };
         // 204 is how many buyers do not bid; at a post it says nothing for sure.
         let no_status = if exchange == Exchange::Ping {
@@ -86,16 +105,11 @@ impl Reading {
         let reading = Self {
             exchange,
             format: own.format.or(shared.format),
-            request_format,
-            decision: place(own.decision, &shared.decision, "accepted"),
-            yes: own
-                .yes
-                .or_else(|| shared.yes.clone())
-                .unwrap_or_else(|| word("true")),
-            no: own
-                .no
-                .or_else(|| shared.no.clone())
-                .unwrap_or_else(|| word("false")),
+            expected: preset.answers.unwrap_or(request_format),
+            decision: places(own.decision, &shared.decision, preset.decision)?,
+            yes: words(own.yes, &shared.yes, preset.yes),
+            no: words(own.no, &shared.no, preset.no),
+            duplicate: words(own.duplicate, &shared.duplicate, &[]),
             yes_status: own
                 .yes_status
                 .or_else(|| shared.yes_status.clone())
@@ -105,10 +119,10 @@ impl Reading {
                 .or_else(|| shared.no_status.clone())
                 .unwrap_or(no_status),
             body_status: own.body_status.or_else(|| shared.body_status.clone()),
-            price: place(own.price, &shared.price, "price"),
-            reference: place(own.reference, &shared.reference, "reference"),
-            redirect_url: place(own.redirect_url, &shared.redirect_url, "redirect_url"),
-            reason: place(own.reason, &shared.reason, "reason"),
+            price: places(own.price, &shared.price, preset.price)?,
+            reference: places(own.reference, &shared.reference, preset.reference)?,
+            redirect_url: places(own.redirect_url, &shared.redirect_url, preset.redirect_url)?,
+            reason: places(own.reason, &shared.reason, preset.reason)?,
         };
         reading.check()?;
         Ok(reading)
@@ -116,10 +130,11 @@ impl Reading {
 
     /// Whether no answer could mean both yes and no, and every place can exist.
     fn check(&self) -> Result<(), String> {
-        if let Some(both) = self.yes.iter().find(|&yes| says(&self.no, yes.text())) {
+        let refusals = |word: &str| says(&self.no, word) || says(&self.duplicate, word);
+        if let Some(both) = self.yes.iter().find(|&yes| refusals(yes.text())) {
             return Err(format!("`{}` cannot mean both yes and no", both.text()));
         }
-        if says(&self.no, ANY_OTHER) {
+        if refusals(ANY_OTHER) {
             return Err(
                 "`*` can mean yes only: a no has to be certain, so name its words".to_owned(),
             );
@@ -149,18 +164,19 @@ impl Reading {
             &self.reason,
         ];
         let is_form = self.expected_format() == Format::Form;
-        let nested = places.into_iter().find(|place| place.steps().len() > 1);
+        let nested = places
+            .into_iter()
+            .flat_map(|places| &places.0)
+            .find(|place| place.steps().len() > 1);
         if let Some(nested) = nested.filter(|_| is_form) {
-            return Err(format!(
-                "`{nested}` is a JSON pointer, and the answer is a form"
-            ));
+            return Err(format!("`{nested}` is a pointer, and the answer is a form"));
         }
         Ok(())
     }
 
     /// The form that an answer has where it does not say.
     pub(crate) fn expected_format(&self) -> Format {
-        self.format.unwrap_or(self.request_format)
+        self.format.unwrap_or(self.expected)
     }
 
     /// What this answer means. An error is an answer that does not say, or not for sure.
@@ -181,19 +197,51 @@ impl Reading {
             ));
         }
         let body = self.body(answer)?;
-        let Some(decision) = body.value(&self.decision)? else {
-            return Err(format!("the buyer's answer has no `{}`", self.decision));
-        };
-        if says(&self.no, &decision) {
-            return Ok(Decision::No(self.reason_in(&body)));
+        match self.decided(&body)? {
+            Said::Yes => self.yes(&body),
+            Said::Duplicate => Ok(Decision::Duplicate(self.reason_in(&body))),
+            Said::No if self.is_duplicate(&body) => Ok(Decision::Duplicate(self.reason_in(&body))),
+            Said::No => Ok(Decision::No(self.reason_in(&body))),
         }
-        if says(&self.yes, &decision) || says(&self.yes, ANY_OTHER) {
-            return self.yes(&body);
+    }
+
+    /// Whether one of the reasons says that the buyer has the lead already.
+    fn is_duplicate(&self, body: &Body<'_>) -> bool {
+        let mut reasons = self.reason.0.iter().map(|place| body.value(place));
+        reasons.any(|reason| matches!(reason, Ok(Some(reason)) if says(&self.duplicate, &reason)))
+    }
+
+    /// What the words say that decide; where there are several they have to agree.
+    fn decided(&self, body: &Body<'_>) -> Result<Said, String> {
+        let mut decided = None;
+        for place in &self.decision.0 {
+            let Some(word) = body.value(place)? else {
+                continue;
+            };
+            let said = if says(&self.duplicate, &word) {
+                Said::Duplicate
+            } else if says(&self.no, &word) {
+                Said::No
+            } else if says(&self.yes, &word) || says(&self.yes, ANY_OTHER) {
+                Said::Yes
+            } else {
+                return Err(format!("the buyer's `{place}` says neither yes nor no"));
+            };
+            decided = match (decided, said) {
+                (None, said) => Some(said),
+                (Some(before), said) if before == said => Some(said),
+                (Some(Said::No), Said::Duplicate) | (Some(Said::Duplicate), Said::No) => {
+                    Some(Said::Duplicate)
+                }
+                _ => {
+                    return Err(format!(
+                        "the buyer's `{}` contradict each other",
+                        self.decision
+                    ));
+                }
+            };
         }
-        Err(format!(
-            "the buyer's `{}` says neither yes nor no",
-            self.decision
-        ))
+        decided.ok_or_else(|| format!("the buyer's answer has no `{}`", self.decision))
     }
 
     fn decides_by_body(&self, status: u16) -> bool {
@@ -236,32 +284,41 @@ impl Reading {
 
     /// One of the terms. What cannot be read makes a ping's answer useless; a buyer that
     /// accepted at the post has the lead, whatever else it says.
-    fn term(&self, body: &Body<'_>, place: &Target) -> Result<Option<String>, String> {
-        match (body.value(place), self.exchange) {
-            (Err(why), Exchange::Post) => {
-                warn!("left out of the buyer's acceptance: {why}");
-                Ok(None)
+    fn term(&self, body: &Body<'_>, places: &Places) -> Result<Option<String>, String> {
+        for place in &places.0 {
+            match (body.value(place), self.exchange) {
+                (Err(why), Exchange::Post) => warn!("left out of the buyer's acceptance: {why}"),
+                (Ok(None), _) => {}
+                (read, _) => return read,
             }
-            (read, _) => read,
         }
+        Ok(None)
     }
 
-    /// The buyer's words, cut to what the host keeps.
+    /// The buyer's words, cut to what the host keeps; all of them, where they stand in
+    /// several places.
     fn reason_in(&self, body: &Body<'_>) -> String {
-        let reason = body.value(&self.reason).unwrap_or_else(|why| {
-            warn!("left out of the buyer's refusal: {why}");
-            None
-        });
-        cut(reason.unwrap_or_else(|| "the buyer gave no reason".to_owned()))
+        let mut words: Vec<String> = Vec::new();
+        for place in &self.reason.0 {
+            match body.value(place) {
+                Ok(said) => words.extend(said),
+                Err(why) => warn!("left out of the buyer's refusal: {why}"),
+            }
+        }
+        if words.is_empty() {
+            return "the buyer gave no reason".to_owned();
+        }
+        cut(words.join("; "))
     }
 
     fn body<'a>(&self, answer: &'a Response) -> Result<Body<'a>, String> {
         let format = self
             .format
             .or_else(|| declared_format(answer))
-            .unwrap_or(self.request_format);
+            .unwrap_or(self.expected);
         match format {
             Format::Json => json::document(&answer.body).map(Body::Json),
+            Format::Xml => xml::document(&answer.body).map(Body::Xml),
             Format::Form => Ok(Body::Form(&answer.body)),
         }
     }
@@ -279,13 +336,13 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// What the answer says of itself, where it is one of the two.
+/// What the answer says of itself, where it is one of those that are read.
 fn declared_format(answer: &Response) -> Option<Format> {
     let content_type = answer.header("content-type")?;
     let media_type = content_type.split(';').next()?.trim();
-    [Format::Json, Format::Form]
+    [Format::Json, Format::Xml, Format::Form]
         .into_iter()
-        .find(|format| media_type.eq_ignore_ascii_case(format.media_type()))
+        .find(|format| format.is_declared_by(media_type))
 }
 
 /// Words are compared without regard to their case: no buyer means two things by `SOLD` and `sold`.
@@ -302,6 +359,7 @@ fn is_zero(price: &str) -> bool {
 /// An answer's body that has its form.
 enum Body<'a> {
     Json(&'a RawValue),
+    Xml(xml::Document),
     Form(&'a [u8]),
 }
 
@@ -310,6 +368,7 @@ impl Body<'_> {
     fn value(&self, place: &Target) -> Result<Option<String>, String> {
         match self {
             Self::Json(document) => json::plain_value(document, place.steps()),
+            Self::Xml(document) => document.plain_value(place.steps()),
             Self::Form(bytes) => form_value(bytes, place),
         }
         .map_err(|why| format!("the buyer's `{place}` {why}"))
@@ -318,7 +377,7 @@ impl Body<'_> {
 
 fn form_value(bytes: &[u8], place: &Target) -> Result<Option<String>, String> {
     let [name] = place.steps() else {
-        return Err("is a JSON pointer, and the answer is a form".to_owned());
+        return Err("is a pointer, and the answer is a form".to_owned());
     };
     let mut values = form_urlencoded::parse(bytes)
         .filter(|(known, _)| known == name)

@@ -1,6 +1,6 @@
-//! A request's body: fields in their places, written as JSON or as a form.
+//! A request's body: fields in their places, written as JSON, as XML or as a form.
 
-use crate::{json, template::Place};
+use crate::{json, template::Place, xml};
 
 /// The fields of a request, each already written as its format writes it.
 #[derive(Debug, Default)]
@@ -77,11 +77,34 @@ impl Object {
         out.push('}');
     }
 
+    /// As an XML document with this root.
+    pub(crate) fn to_xml(&self, root: &str) -> Result<String, String> {
+        let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+        self.write_xml(root, &mut out)?;
+        Ok(out)
+    }
+
+    fn write_xml(&self, name: &str, out: &mut String) -> Result<(), String> {
+        open_tag(name, out)?;
+        for (name, node) in &self.0 {
+            match node {
+                Node::Leaf(leaf) => {
+                    open_tag(name, out)?;
+                    out.push_str(leaf);
+                    close_tag(name, out);
+                }
+                Node::Object(object) => object.write_xml(name, out)?,
+            }
+        }
+        close_tag(name, out);
+        Ok(())
+    }
+
     /// As a form, or a query.
     pub(crate) fn to_form(&self) -> Result<String, String> {
         let mut out = String::new();
         for (name, node) in &self.0 {
-            // `HttpBuyer::open` refuses nested places in forms.
+            // `HttpAdapter::open` refuses nested places in forms.
             let Node::Leaf(leaf) = node else {
                 return Err(format!("`{name}` is an object, and a form has none"));
             };
@@ -94,6 +117,22 @@ impl Object {
         }
         Ok(out)
     }
+}
+
+fn open_tag(name: &str, out: &mut String) -> Result<(), String> {
+    if !xml::is_name(name) {
+        return Err(format!("`{name}` is no name of an XML element"));
+    }
+    out.push('<');
+    out.push_str(name);
+    out.push('>');
+    Ok(())
+}
+
+fn close_tag(name: &str, out: &mut String) {
+    out.push_str("</");
+    out.push_str(name);
+    out.push('>');
 }
 
 #[cfg(test)]
@@ -115,6 +154,18 @@ mod tests {
             r#"{"a":{"b":{"c":1},"d":3},"x\"\u007b":2}"#
         );
         assert!(object.to_form().is_err());
+        assert!(object.to_xml("request").is_err());
+    }
+
+    #[test]
+    fn places_are_elements_in_xml() {
+        let mut object = Object::default();
+        put(&mut object, &["a", "b"], "1 &amp; 2", Taken::Keep).unwrap();
+        put(&mut object, &["c"], "3", Taken::Keep).unwrap();
+        assert_eq!(
+            object.to_xml("request").unwrap(),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><request><a><b>1 &amp; 2</b></a><c>3</c></request>"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use gavel_sdk::{Lead, Offer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::json;
+use crate::{json, xml};
 
 /// What RFC 3986 calls unreserved stays; all else is percent-encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -25,10 +25,10 @@ const KNOWN: &str = "order, price, reference, received_at, received_at_ms, sub_i
                      lead_type, currency, field:NAME, secret:NAME";
 
 /// A text that the configuration gives, its placeholders found.
-#[derive(Debug)]
-pub(crate) struct Template(Vec<Part>);
+#[derive(Clone, Debug)]
+pub struct Template(Vec<Part>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Part {
     Literal(String),
     /// Left as it stands: the host fills it in.
@@ -36,7 +36,7 @@ enum Part {
     Value(Placeholder),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Placeholder {
     Order,
     Price,
@@ -62,6 +62,8 @@ pub(crate) struct Values<'a> {
 pub(crate) enum Place {
     /// Inside the quotes of a JSON string.
     Json,
+    /// Between two tags of XML.
+    Xml,
     /// A value of a form or of a query.
     Form,
     /// A URL, whose own text is already in its form.
@@ -72,7 +74,7 @@ pub(crate) enum Place {
 
 impl Template {
     /// Finds the placeholders; every `{{` has to begin one.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
@@ -101,7 +103,7 @@ impl Template {
         let mut text = String::new();
         for part in &self.0 {
             match part {
-                Part::Literal(literal) => place.write_literal(literal, &mut text),
+                Part::Literal(literal) => place.write_literal(literal, &mut text)?,
                 Part::Secret(name) => {
                     // Writing to a string cannot fail.
                     let _ = write!(text, "{{{{secret:{name}}}}}");
@@ -149,6 +151,14 @@ impl Template {
             return Ok(());
         }
         Err("a header's value has no control characters and nothing outside ASCII".to_owned())
+    }
+
+    /// Whether this can stand in XML.
+    pub(crate) fn check_xml(&self) -> Result<(), String> {
+        if self.literals().all(xml::fits) {
+            return Ok(());
+        }
+        Err("XML has no control characters".to_owned())
     }
 
     fn literals(&self) -> impl Iterator<Item = &str> {
@@ -211,18 +221,21 @@ impl Values<'_> {
 
 impl Place {
     /// Text that the operator wrote.
-    fn write_literal(self, literal: &str, text: &mut String) {
+    fn write_literal(self, literal: &str, text: &mut String) -> Result<(), String> {
         match self {
             Self::Json => json::write_escaped(literal, text),
+            Self::Xml => return xml::write_escaped(literal, text),
             Self::Form => text.extend(utf8_percent_encode(literal, ENCODED)),
             Self::Url | Self::Header => text.push_str(literal),
         }
+        Ok(())
     }
 
     /// Text from a supplier or a buyer.
     pub(crate) fn write_foreign(self, value: &str, text: &mut String) -> Result<(), String> {
         match self {
             Self::Json => json::write_escaped(value, text),
+            Self::Xml => return xml::write_escaped(value, text),
             Self::Form | Self::Url => text.extend(utf8_percent_encode(value, ENCODED)),
             // A header has no way to escape a brace.
             Self::Header if fits_header(value) && !value.contains('{') => text.push_str(value),
@@ -324,6 +337,10 @@ mod tests {
         assert_eq!(
             text("{{field:note}}", Place::Json),
             r#"\u007b\u007bsecret:KEY}} \"é\""#
+        );
+        assert_eq!(
+            text("a & {{field:note}}", Place::Xml),
+            "a &amp; &#123;&#123;secret:KEY}} \"é\""
         );
         assert!(!text("{{field:note}}", Place::Form).contains('{'));
         assert!(!text("https://b.example/{{field:note}}", Place::Url).contains('{'));

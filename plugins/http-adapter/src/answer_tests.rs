@@ -1,15 +1,15 @@
 //! What answers mean, well-meant and hostile ones.
 
-use gavel_sdk::{Adapter as _, Header, Response, config};
+use gavel_sdk::{Header, Response, config};
 
 use super::Decision;
-use crate::{HttpBuyer, mapping::Exchange};
+use crate::{HttpAdapter, mapping::Exchange};
 
-fn open(rest: &str) -> Result<HttpBuyer, String> {
+fn open(rest: &str) -> Result<HttpAdapter, String> {
     let config = format!(
         r#"{{"ping_url": "https://b.example/ping", "post_url": "https://b.example/post"{rest}}}"#
     );
-    HttpBuyer::open(config::parse(&config)?)
+    HttpAdapter::open(config::parse(&config)?)
 }
 
 fn answer(status: u16, body: impl Into<Vec<u8>>) -> Response {
@@ -44,7 +44,7 @@ fn no(words: &str) -> Result<Decision, String> {
 fn terms(decision: Result<Decision, String>) -> [Option<String>; 3] {
     match decision.unwrap() {
         Decision::Yes(terms) => [terms.price, terms.reference, terms.redirect_url],
-        Decision::No(words) => panic!("a no: {words}"),
+        Decision::No(words) | Decision::Duplicate(words) => panic!("a no: {words}"),
     }
 }
 
@@ -166,6 +166,17 @@ fn an_error_never_repeats_what_the_buyer_sent() {
         r#"{"accepted": true, "price": ["Ann Lee"]}"#,
     ] {
         let error = ping(200, body).unwrap_err();
+        assert!(!error.contains("Ann"), "{error}");
+    }
+    for body in [
+        "<r><Ann>Lee</ann></r>",
+        "<r><accepted>&Ann;</accepted></r>",
+        "<r accepted='&Ann;'/>",
+        "<r Ann='1' Ann='2'/>",
+        "<r/><Ann/>",
+        "<r><accepted>Ann</accepted></r>",
+    ] {
+        let error = read(r#", "format": "xml""#, Exchange::Post, &answer(200, body)).unwrap_err();
         assert!(!error.contains("Ann"), "{error}");
     }
 }
@@ -321,10 +332,89 @@ fn a_reading_that_contradicts_itself_does_not_open() {
         ),
         (
             r#", "format": "form", "answer": {"price": "/a/b"}"#,
-            "is a JSON pointer, and the answer is a form",
+            "is a pointer, and the answer is a form",
         ),
     ] {
         let error = open(rest).unwrap_err();
         assert!(error.contains(expected), "{rest} gave: {error}");
     }
+}
+
+#[test]
+fn xml_is_read_like_the_other_forms() {
+    let rest = r#", "format": "xml", "answer": {"decision": "status", "yes": ["Matched"], "no": ["Unmatched"],
+        "reference": ["lead_id", "/lead/@id"], "reason": ["error", "/errors/0/text"]}"#;
+    let at = |exchange, body: &str| read(rest, exchange, &answer(200, body));
+    assert_eq!(
+        terms(at(
+            Exchange::Ping,
+            "<response><status>Matched</status><lead_id>L1</lead_id><price>28.50</price></response>"
+        )),
+        [some("28.50"), some("L1"), None]
+    );
+    assert_eq!(
+        terms(at(
+            Exchange::Post,
+            r#"<response><status>matched</status><lead id="L2"/></response>"#
+        )),
+        [None, some("L2"), None]
+    );
+    let body = "<response><status>Unmatched</status><error>no</error><errors><e><text>zip</text></e></errors></response>";
+    assert_eq!(at(Exchange::Post, body), no("no; zip"));
+    for unclear in [
+        "<response><status>Error</status></response>",
+        "<response><status>Unmatched</status>",
+        "<response><status>Unmatched</status><status>Matched</status></response>",
+        "<response/>",
+        "Unmatched",
+    ] {
+        assert!(at(Exchange::Post, unclear).is_err(), "{unclear}");
+    }
+}
+
+#[test]
+fn words_that_decide_have_to_agree() {
+    let rest = r#", "answer": {"decision": ["result", "success"], "yes": ["ok", true], "no": ["failed", false]}"#;
+    let at = |body: &str| read(rest, Exchange::Post, &answer(200, body));
+    for yes in [
+        r#"{"result": "ok"}"#,
+        r#"{"success": true}"#,
+        r#"{"result": "ok", "success": true}"#,
+    ] {
+        assert!(matches!(at(yes), Ok(Decision::Yes(_))), "{yes}");
+    }
+    assert!(matches!(at(r#"{"success": false}"#), Ok(Decision::No(_))));
+    for unclear in [
+        r#"{"result": "ok", "success": false}"#,
+        r#"{"result": "failed", "success": "perhaps"}"#,
+        "{}",
+    ] {
+        assert!(at(unclear).is_err(), "{unclear}");
+    }
+}
+
+#[test]
+fn a_duplicate_is_told_by_the_decision_or_by_the_whole_reason() {
+    let rest = r#", "answer": {"duplicate": ["duplicate", "lead is a duplicate"]}"#;
+    let at = |body: &str| read(rest, Exchange::Post, &answer(200, body));
+    let duplicate = |words: &str| Ok(Decision::Duplicate(words.to_owned()));
+    assert_eq!(
+        at(r#"{"accepted": "Duplicate"}"#),
+        duplicate("the buyer gave no reason")
+    );
+    assert_eq!(
+        at(r#"{"accepted": false, "reason": "Lead is a duplicate"}"#),
+        duplicate("Lead is a duplicate")
+    );
+    assert_eq!(
+        at(r#"{"accepted": false, "reason": "no duplicate"}"#),
+        no("no duplicate")
+    );
+    let several = r#", "answer": {"reason": ["reason", "more"], "duplicate": ["known"]}"#;
+    let body = r#"{"accepted": false, "reason": "Known", "more": "since May"}"#;
+    assert_eq!(
+        read(several, Exchange::Post, &answer(200, body)),
+        duplicate("Known; since May")
+    );
+    assert!(open(r#", "answer": {"duplicate": ["TRUE"]}"#).is_err());
 }

@@ -4,7 +4,9 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
+    de::{
+        Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor, value::MapAccessDeserializer,
+    },
 };
 
 /// Most steps of a JSON pointer. Bounds how deep a body is nested.
@@ -12,14 +14,16 @@ const POINTER_STEPS_MAX: usize = 8;
 
 /// A place in a body: a name, or a JSON pointer (RFC 6901) where it begins with `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target(Vec<String>);
+pub struct Target(Vec<String>);
 
 impl Target {
-    pub(crate) fn named(name: &str) -> Self {
+    /// A name, whatever it begins with.
+    pub fn named(name: &str) -> Self {
         Self(vec![name.to_owned()])
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// A name or a pointer.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("a place has a name".to_owned());
         }
@@ -38,7 +42,8 @@ impl Target {
         Ok(Self(steps))
     }
 
-    pub(crate) fn steps(&self) -> &[String] {
+    /// The pointer's steps; a name is one.
+    pub fn steps(&self) -> &[String] {
         &self.0
     }
 }
@@ -58,9 +63,71 @@ impl<'de> Deserialize<'de> for Target {
     }
 }
 
+/// Most places at which one thing of an answer is looked for.
+const PLACES_MAX: usize = 8;
+
+/// Where something of an answer stands: one place, or several that are looked at in turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places(pub Vec<Target>);
+
+impl Places {
+    /// These places, each a name or a pointer.
+    pub fn parse(places: &[&str]) -> Result<Self, String> {
+        if places.is_empty() || places.len() > PLACES_MAX {
+            return Err(format!("between 1 and {PLACES_MAX} places are expected"));
+        }
+        let places = places.iter().map(|place| Target::parse(place));
+        places.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, place) in self.0.iter().enumerate() {
+            write!(f, "{}{place}", if at == 0 { "" } else { "` or `" })?;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Places {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Places;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a place, or a list of places")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Places, E> {
+                Places::parse(&[text]).map_err(E::custom)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Places, S::Error> {
+                let mut places = Vec::new();
+                while let Some(place) = list.next_element::<Target>()? {
+                    places.push(place);
+                    if places.len() > PLACES_MAX {
+                        break;
+                    }
+                }
+                if places.is_empty() || places.len() > PLACES_MAX {
+                    let message = format!("between 1 and {PLACES_MAX} places are expected");
+                    return Err(S::Error::custom(message));
+                }
+                Ok(Places(places))
+            }
+        }
+
+        json.deserialize_any(OneOrMore)
+    }
+}
+
 /// An object's entries in the order in which they are written, each key once.
 #[derive(Debug)]
-pub(crate) struct Pairs<T>(pub(crate) Vec<(String, T)>);
+pub struct Pairs<T>(pub Vec<(String, T)>);
 
 impl<T> Default for Pairs<T> {
     fn default() -> Self {
@@ -69,14 +136,16 @@ impl<T> Default for Pairs<T> {
 }
 
 impl<T> Pairs<T> {
-    pub(crate) fn get(&self, key: &str) -> Option<&T> {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&T> {
         self.0
             .iter()
             .find(|(known, _)| known == key)
             .map(|(_, value)| value)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+    /// Keys and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 }
@@ -110,14 +179,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 
 /// A plain value of the configuration: text, `true`, `false` or a whole number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Scalar {
+pub enum Scalar {
+    /// Text.
     Text(String),
     /// As JSON writes it.
     Literal(String),
 }
 
 impl Scalar {
-    pub(crate) fn text(&self) -> &str {
+    /// The text, or the literal as it is written.
+    pub fn text(&self) -> &str {
         match self {
             Self::Text(text) | Self::Literal(text) => text,
         }

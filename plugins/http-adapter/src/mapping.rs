@@ -3,7 +3,7 @@
 use gavel_sdk::Value;
 
 use crate::{
-    HttpBuyer,
+    HttpAdapter,
     body::{Object, Taken},
     config::{Config, Constant, ConstantValue, FieldRule, Format, Kind, Unlisted, When},
     json,
@@ -28,7 +28,7 @@ impl When {
     }
 }
 
-impl HttpBuyer {
+impl HttpAdapter {
     /// The fields of one request: the lead's as they are mapped, then the constants.
     pub(crate) fn fields(&self, exchange: Exchange, values: &Values<'_>) -> Result<Object, String> {
         let config = &self.config;
@@ -155,6 +155,11 @@ fn write(format: Format, text: &str, kind: Option<Kind>, is_plain: bool) -> Resu
             Place::Form.write_foreign(text, &mut leaf)?;
             Ok(leaf)
         }
+        Format::Xml => {
+            let mut leaf = String::new();
+            Place::Xml.write_foreign(text, &mut leaf)?;
+            Ok(leaf)
+        }
         Format::Json if kind == Some(Kind::Number) || (is_plain && kind.is_none()) => {
             Ok(text.to_owned())
         }
@@ -176,6 +181,7 @@ fn write_constant(
     };
     let place = match format {
         Format::Json => Place::Json,
+        Format::Xml => Place::Xml,
         Format::Form => Place::Form,
     };
     let Some(text) = template.render(values, place)? else {
@@ -186,20 +192,20 @@ fn write_constant(
     }
     Ok(Some(match format {
         Format::Json if constant.kind != Some(Kind::Number) => format!("\"{text}\""),
-        Format::Json | Format::Form => text,
+        Format::Json | Format::Xml | Format::Form => text,
     }))
 }
 
 #[cfg(test)]
 mod tests {
-    use gavel_sdk::{Adapter as _, Offer, config, testing::TestLead};
+    use gavel_sdk::{Offer, config, testing::TestLead};
 
     use super::Exchange;
-    use crate::{HttpBuyer, template::Values};
+    use crate::{HttpAdapter, template::Values};
 
     fn body(rest: &str, exchange: Exchange) -> Result<String, String> {
         let config = format!(r#"{{"post_url": "https://b.example/post"{rest}}}"#);
-        let buyer = HttpBuyer::open(config::parse(&config)?)?;
+        let buyer = HttpAdapter::open(config::parse(&config)?)?;
         let lead = TestLead::post()
             .text("state", "CA")
             .integer("panels", 12)
@@ -219,6 +225,8 @@ mod tests {
         let fields = buyer.fields(exchange, &values)?;
         if rest.contains(r#""form""#) {
             fields.to_form()
+        } else if rest.contains(r#""xml""#) {
+            fields.to_xml("request")
         } else {
             Ok(fields.to_json())
         }
@@ -237,6 +245,13 @@ mod tests {
         assert_eq!(
             post(r#", "format": "form""#),
             "state=CA&panels=12&bill=180.50&homeowner=true&install_by=2026-12-01&email=a%26b%7B%7Bsecret%3AX%7D%7D%40example.org&order=po_1.a1&price=28.00&reference=r-7"
+        );
+        assert_eq!(
+            post(r#", "format": "xml""#),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><request><state>CA</state><panels>12</panels><bill>180.50</bill>\
+             <homeowner>true</homeowner><install_by>2026-12-01</install_by>\
+             <email>a&amp;b&#123;&#123;secret:X}}@example.org</email>\
+             <order>po_1.a1</order><price>28.00</price><reference>r-7</reference></request>"
         );
     }
 

@@ -3,16 +3,20 @@
 use gavel_sdk::{Header, Lead, Offer, Request};
 
 use crate::{
-    HttpBuyer,
+    HttpAdapter,
     config::{Config, Format, Method},
     mapping::Exchange,
     template::{Place, Template, Values},
+    xml,
 };
+
+/// The root of a request in XML, where the configuration names none.
+const ROOT: &str = "request";
 
 /// Headers that are the host's: it knows where the request goes and how long it is.
 const HOSTS_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
 
-impl HttpBuyer {
+impl HttpAdapter {
     /// What to send to the buyer; nothing in it is left to the host but the secrets.
     pub(crate) fn request(
         &self,
@@ -36,6 +40,7 @@ impl HttpBuyer {
                 String::new()
             }
             (_, Format::Json) => fields.to_json(),
+            (_, Format::Xml) => fields.to_xml(self.config.root.as_deref().unwrap_or(ROOT))?,
             (_, Format::Form) => fields.to_form()?,
         };
         Ok(Request {
@@ -62,7 +67,7 @@ impl HttpBuyer {
         if !is_configured("accept") {
             headers.push(Header::new(
                 "accept",
-                self.reading(exchange).expected_format().media_type(),
+                self.reading(exchange).expected_format().accepted(),
             ));
         }
         for (name, template) in configured.iter() {
@@ -86,8 +91,16 @@ pub(crate) fn check(config: &Config) -> Result<(), String> {
         .post_url
         .check_url()
         .map_err(|why| format!("post_url: {why}"))?;
-    if config.method == Method::Get && config.format == Format::Json {
+    if config.method == Method::Get && config.format != Format::Form {
         return Err("method: GET has no body, so the format has to be `form`".to_owned());
+    }
+    if let Some(root) = &config.root {
+        if config.format != Format::Xml {
+            return Err("root: only a request in XML has one".to_owned());
+        }
+        if !xml::is_name(root) {
+            return Err(format!("root: `{root}` is no name of an XML element"));
+        }
     }
     for (name, value) in config.headers.iter() {
         check_header_name(name).map_err(|why| format!("headers.{name}: {why}"))?;
@@ -139,19 +152,34 @@ impl Format {
     pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
+            Self::Xml => "application/xml",
             Self::Form => "application/x-www-form-urlencoded",
         }
+    }
+
+    /// What is asked for: XML has two names.
+    fn accepted(self) -> &'static str {
+        match self {
+            Self::Xml => "application/xml, text/xml",
+            Self::Json | Self::Form => self.media_type(),
+        }
+    }
+
+    /// Whether this content type, without parameters, says that a body is of this form.
+    pub(crate) fn is_declared_by(self, media_type: &str) -> bool {
+        media_type.eq_ignore_ascii_case(self.media_type())
+            || (self == Self::Xml && media_type.eq_ignore_ascii_case("text/xml"))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use gavel_sdk::{Adapter as _, Offer, Request, config, testing::TestLead};
+    use gavel_sdk::{Offer, Request, config, testing::TestLead};
 
-    use crate::{HttpBuyer, mapping::Exchange};
+    use crate::{HttpAdapter, mapping::Exchange};
 
-    fn open(config: &str) -> Result<HttpBuyer, String> {
-        HttpBuyer::open(config::parse(config)?)
+    fn open(config: &str) -> Result<HttpAdapter, String> {
+        HttpAdapter::open(config::parse(config)?)
     }
 
     fn post(config: &str) -> Request {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    shapes::{Either, Pairs, Scalar, Target, scalar_or},
+    shapes::{Either, Pairs, Places, Scalar, Target, scalar_or},
     template::Template,
 };
 
@@ -11,115 +11,185 @@ use crate::{
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub(crate) ping_url: Option<Template>,
-    pub(crate) post_url: Template,
+    /// Where the buyer is asked for a bid.
+    pub ping_url: Option<Template>,
+    /// Where the lead is delivered.
+    pub post_url: Template,
+    /// Of both requests.
     #[serde(default)]
-    pub(crate) method: Method,
+    pub method: Method,
+    /// How requests are written.
     #[serde(default)]
-    pub(crate) format: Format,
+    pub format: Format,
+    /// The name of the root of requests in XML.
+    pub root: Option<String>,
+    /// To add to both requests.
     #[serde(default)]
-    pub(crate) headers: Pairs<Template>,
-    pub(crate) fields: Option<Pairs<FieldRule>>,
+    pub headers: Pairs<Template>,
+    /// Which fields of the lead go along; `None`: all, under their own names.
+    pub fields: Option<Pairs<FieldRule>>,
+    /// What becomes of the others.
     #[serde(default)]
-    pub(crate) unlisted: Unlisted,
-    pub(crate) constants: Option<Pairs<Constant>>,
+    pub unlisted: Unlisted,
+    /// What goes along with every lead.
+    pub constants: Option<Pairs<Constant>>,
+    /// How answers are read.
     #[serde(default)]
-    pub(crate) answer: AnswerConfig,
+    pub answer: AnswerConfig,
+    /// What is different at the ping.
     #[serde(default)]
-    pub(crate) ping_answer: AnswerConfig,
+    pub ping_answer: AnswerConfig,
+    /// What is different at the post.
     #[serde(default)]
-    pub(crate) post_answer: AnswerConfig,
+    pub post_answer: AnswerConfig,
 }
 
 /// The method of both requests.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
-pub(crate) enum Method {
+pub enum Method {
     /// Fields go into the query.
     Get,
+    /// Fields go into the body, as with the others.
     #[default]
     Post,
+    /// `PUT`.
     Put,
+    /// `PATCH`.
     Patch,
 }
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub enum Format {
+    /// `application/json`.
     #[default]
     Json,
+    /// `application/xml`, or `text/xml`.
+    Xml,
+    /// `application/x-www-form-urlencoded`.
     Form,
 }
 
 /// What becomes of the lead's fields that `fields` does not name.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Unlisted {
+pub enum Unlisted {
+    /// They stay behind.
     #[default]
     Drop,
+    /// They go under their own names.
     Send,
 }
 
 /// At which of the two requests something goes along.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum When {
+pub enum When {
+    /// At both.
     #[default]
     Both,
+    /// At the ping alone.
     Ping,
+    /// At the post alone.
     Post,
 }
 
 /// As what a value is written where the body tells text from numbers.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// Quoted.
     Text,
+    /// Bare digits.
     Number,
 }
 
 /// Where one field of the lead goes, and how.
 #[derive(Debug, Default)]
-pub(crate) struct FieldRule {
+pub struct FieldRule {
     /// `None`: under its own name.
-    pub(crate) to: Option<Target>,
-    pub(crate) map: Pairs<Scalar>,
-    pub(crate) when: When,
-    pub(crate) kind: Option<Kind>,
+    pub to: Option<Target>,
+    /// The buyer's words for its values.
+    pub map: Pairs<Scalar>,
+    /// At which request.
+    pub when: When,
+    /// As what.
+    pub kind: Option<Kind>,
 }
 
 /// Something that goes along with every lead.
 #[derive(Debug)]
-pub(crate) struct Constant {
-    pub(crate) value: ConstantValue,
-    pub(crate) when: When,
-    pub(crate) kind: Option<Kind>,
+pub struct Constant {
+    /// What.
+    pub value: ConstantValue,
+    /// At which request.
+    pub when: When,
+    /// As what.
+    pub kind: Option<Kind>,
+}
+
+impl Constant {
+    /// Text with its placeholders, as the body writes text.
+    pub fn text(when: When, value: Template) -> Self {
+        Self {
+            value: ConstantValue::Template(value),
+            when,
+            kind: None,
+        }
+    }
 }
 
 /// What a constant is.
 #[derive(Debug)]
-pub(crate) enum ConstantValue {
+pub enum ConstantValue {
+    /// Text, which may hold placeholders.
     Template(Template),
     /// `true`, `false` or a whole number, as JSON writes it.
     Literal(String),
 }
 
 /// How an answer is read; what is absent is taken from the defaults.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AnswerConfig {
-    pub(crate) format: Option<Format>,
-    pub(crate) decision: Option<Target>,
-    pub(crate) yes: Option<Vec<Scalar>>,
-    pub(crate) no: Option<Vec<Scalar>>,
-    pub(crate) yes_status: Option<Vec<u16>>,
-    pub(crate) no_status: Option<Vec<u16>>,
-    pub(crate) body_status: Option<Vec<u16>>,
-    pub(crate) price: Option<Target>,
-    pub(crate) reference: Option<Target>,
-    pub(crate) redirect_url: Option<Target>,
-    pub(crate) reason: Option<Target>,
+pub struct AnswerConfig {
+    /// What answers are, whatever they say of themselves.
+    pub format: Option<Format>,
+    /// Where it says yes or no.
+    pub decision: Option<Places>,
+    /// The words for yes.
+    pub yes: Option<Vec<Scalar>>,
+    /// The words for no.
+    pub no: Option<Vec<Scalar>>,
+    /// The words, of the decision or of the reason, for a no because the buyer has the lead already.
+    pub duplicate: Option<Vec<Scalar>>,
+    /// Statuses that mean yes.
+    pub yes_status: Option<Vec<u16>>,
+    /// Statuses that mean no.
+    pub no_status: Option<Vec<u16>>,
+    /// Statuses at which the body decides.
+    pub body_status: Option<Vec<u16>>,
+    /// Where the price stands.
+    pub price: Option<Places>,
+    /// Where the buyer's own name for the ping or the lead stands.
+    pub reference: Option<Places>,
+    /// Where it stands where the consumer goes next.
+    pub redirect_url: Option<Places>,
+    /// Where a no says why.
+    pub reason: Option<Places>,
+}
+
+impl Config {
+    /// Sends what a protocol asks for along too, before the configured constants. One of
+    /// these that has the same name replaces it.
+    pub fn add_protocol(&mut self, protocol: Vec<(String, Constant)>) {
+        let configured = self.constants.take().unwrap_or_default();
+        let mut constants = protocol;
+        constants.retain(|(name, _)| configured.get(name).is_none());
+        constants.extend(configured.0);
+        self.constants = Some(Pairs(constants));
+    }
 }
 
 impl<'de> Deserialize<'de> for FieldRule {
@@ -243,13 +313,15 @@ mod tests {
                 "write a decimal as text",
             ),
             (r#""headers": {"X-Key": 5}"#, "headers.X-Key"),
-            (r#""format": "xml""#, "format: unknown variant `xml`"),
+            (r#""format": "csv""#, "format: unknown variant `csv`"),
             (r#""method": "post""#, "method: unknown variant `post`"),
             (
                 r#""answer": {"yes_status": [70000]}"#,
                 "answer.yes_status[0]",
             ),
             (r#""answer": {"pric": "p"}"#, "unknown field `pric`"),
+            (r#""answer": {"price": []}"#, "between 1 and 8 places"),
+            (r#""answer": {"price": ["a", 5]}"#, "answer.price[1]"),
             (r#""fields": {"a": "x", "a": "y"}"#, "`a` is named twice"),
             (
                 r#""answer": {"price": "/1/2/3/4/5/6/7/8/9"}"#,
