@@ -9,9 +9,10 @@ use gavel_market::{
     ids::{CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
     lead::{FieldError, RawLead},
     ledger::Entry,
+    model::CallLimits,
     money::Money,
     order::{Order, PostAnswer},
-    record::{AccountOutcome, PingAnswer, PingRecord},
+    record::{AccountOutcome, Differences, PingAnswer, PingRecord},
 };
 use tokio::time::Instant;
 
@@ -204,9 +205,133 @@ pub struct PluginVersionView {
     pub summary: Option<String>,
     /// The gate's code and words where it was refused.
     pub refused: Option<(String, String)>,
-    /// Whether the market in force uses it.
+    /// Whether it is the plugin's active version.
     pub active: bool,
+    /// Unix time in milliseconds at which it was revoked.
+    pub revoked_at_ms: Option<u64>,
+    /// How it was caught keeping state between calls.
+    pub stateful: Option<String>,
+    /// What the gate found, step by step.
+    pub gate: Option<serde_json::Value>,
+    /// What has come of asking it since it was loaded; none where it is not.
+    pub tally: Option<Tally>,
 }
+
+/// A plugin's upload.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Under which name.
+    pub name: PluginName,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Files of cases that it must pass, each with its name.
+    pub cases: Vec<(String, String)>,
+    /// Bounds at the gate that are not the market's.
+    pub limits: Limits,
+    /// Whether it is made the active version at once.
+    pub activate: bool,
+}
+
+/// Bounds of a plugin's calls, where they are not to be those that hold otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// In bytes.
+    pub memory: Option<usize>,
+    /// In processor time.
+    pub time: Option<std::time::Duration>,
+    /// In bytes.
+    pub log: Option<usize>,
+}
+
+impl Limits {
+    /// These, and otherwise those.
+    pub fn over(self, otherwise: CallLimits) -> CallLimits {
+        CallLimits {
+            memory: self.memory.unwrap_or(otherwise.memory),
+            time: self.time.unwrap_or(otherwise.time),
+            log: self.log.unwrap_or(otherwise.log),
+        }
+    }
+}
+
+/// A plugin as an operator sees it.
+#[derive(Debug, Clone)]
+pub struct PluginView {
+    /// Its name.
+    pub name: PluginName,
+    /// The version that decides.
+    pub active: Option<Digest>,
+    /// All that were uploaded.
+    pub versions: Vec<PluginVersionView>,
+    /// Changes of the active version, newest first.
+    pub history: Vec<VersionChange>,
+    /// What is tried beside the active version.
+    pub trial: Option<TrialView>,
+    /// What was tried before, newest first.
+    pub ended: Vec<EndedTrial>,
+}
+
+/// A version that is active from now on.
+#[derive(Debug, Clone)]
+pub struct Activated {
+    /// Of which plugin.
+    pub name: PluginName,
+    /// Which.
+    pub digest: Digest,
+    /// The market's revision that brought it.
+    pub revision: u64,
+    /// The version before.
+    pub before: Option<Digest>,
+}
+
+/// Why an operator's request about a plugin was not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PluginRefused {
+    /// No such plugin, or no such version.
+    #[error("not found")]
+    NotFound,
+    /// Not eight or more digits of a SHA-256.
+    #[error("a digest is written in at least eight hexadecimal digits")]
+    BadDigest,
+    /// More than one version's digest begins so.
+    #[error("more than one version's digest begins so")]
+    AmbiguousDigest,
+    /// The version was revoked.
+    #[error("the version was revoked")]
+    Revoked,
+    /// The gate refused the version: its code and words.
+    #[error("the gate refused the version ({0}): {1}")]
+    RefusedByGate(String, String),
+    /// The gate refuses it now: its code and words.
+    #[error("the gate refuses the version ({0}): {1}")]
+    Gate(String, String),
+    /// There is no version to go back to.
+    #[error("no earlier version was active")]
+    NoEarlierVersion,
+    /// It decides already: there is nothing to compare it with.
+    #[error("the version is the active one")]
+    AlreadyActive,
+    /// There is nothing beside which it could be tried.
+    #[error("the plugin has no active version")]
+    NothingActive,
+    /// No market has been applied yet.
+    #[error("no market is in force")]
+    NoMarket,
+    /// The market that would result is refused.
+    #[error(transparent)]
+    Market(MarketRefused),
+    /// The store fails.
+    #[error("the store cannot keep it")]
+    Broken,
+}
+
+pub use crate::plugins::{
+    canary::Margins,
+    replay::{Answer, Changed, Outcomes, ReplayReport, Replayed, Takings},
+    trial::TrialView,
+    version::Tally,
+};
+pub use gavel_store::{EndedTrial, Trial, TrialMode, VersionChange, Why};
 
 /// Which pings to list, newest first: the store's own question, asked as it stands.
 pub use gavel_store::PingQuery;
@@ -227,6 +352,8 @@ pub struct PingStory {
     pub record: PingRecord,
     /// One for every account: the recorded ones and those derived again, by account id.
     pub outcomes: Vec<AccountOutcome>,
+    /// What shadows would have decided otherwise.
+    pub differences: Vec<Differences>,
 }
 
 /// An order as an operator sees it.

@@ -14,25 +14,32 @@
 //! | `post` | the post and its deliveries, likewise |
 //! | [`buyers`] | requests out |
 //! | [`secrets`] | what those are filled in with |
+//! | `tokens` | those of them that are fetched, and kept |
+//! | [`plugins`] | versions: uploaded, tried, activated, rolled back, revoked, replayed |
 //! | [`words`] | what plugins and buyers say, and where it may be kept |
 //! | `recover` | what goes on after a crash; what is swept in the background |
-//! | [`market_change`] | how a market takes effect |
+//! | [`market_change`], `market_text` | how a market takes effect; its text as it holds |
 //! | `operator` | what operators see and settle |
+//! | [`cases`] | what a plugin has to answer, from files of its author's |
 //! | [`clock`], [`limits`] | the wall clock; every bound |
 
 pub mod api;
 pub mod buyers;
+pub mod cases;
 pub mod clock;
 mod controls;
 mod driving;
 pub mod limits;
 pub mod market_change;
+mod market_text;
 mod operator;
 mod ping;
+pub mod plugins;
 mod post;
 mod recover;
 pub mod revision;
 pub mod secrets;
+mod tokens;
 pub mod words;
 
 use std::{sync::Arc, time::Duration};
@@ -50,7 +57,8 @@ use crate::{
     api::{Caller, LeadReply, PingReply, PostReply, RawRequest, Received, Refusal},
     buyers::{BuyerSettings, Buyers},
     driving::Driving,
-    limits::ExchangeSettings,
+    limits::{ExchangeSettings, SHADOWS_AT_ONCE},
+    plugins::roster::Revoked,
     revision::{Revision, Revisions},
 };
 
@@ -63,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) sandbox: Sandbox,
     pub(crate) buyers: Buyers,
+    pub(crate) tokens: tokens::Tokens,
     pub(crate) revisions: Revisions,
     pub(crate) settings: ExchangeSettings,
     /// Pings that repeat a key wait here for the first one.
@@ -73,6 +82,10 @@ pub(crate) struct Inner {
     pub(crate) changing: tokio::sync::Mutex<()>,
     /// One plugin compiled at a time: compiling takes a processor and hundreds of megabytes.
     pub(crate) compiling: tokio::sync::Mutex<()>,
+    /// Versions that decide nothing any more.
+    pub(crate) revoked: Arc<Revoked>,
+    /// Pings that shadows are shown at one time.
+    pub(crate) shadows: Arc<Semaphore>,
     pings: Arc<Semaphore>,
     /// True once the host is stopping.
     draining: watch::Sender<bool>,
@@ -111,10 +124,12 @@ impl Exchange {
             max_requests: settings.outbound_connections,
             ..BuyerSettings::default()
         })?;
+        let revoked = Arc::new(Revoked::new(store.revoked()?));
         let inner = Arc::new(Inner {
             store,
             sandbox,
             buyers,
+            tokens: tokens::Tokens::default(),
             revisions: Revisions::default(),
             pings: Arc::new(Semaphore::new(settings.pings_in_flight)),
             settings,
@@ -122,6 +137,8 @@ impl Exchange {
             driving: Driving::default(),
             changing: tokio::sync::Mutex::new(()),
             compiling: tokio::sync::Mutex::new(()),
+            revoked,
+            shadows: Arc::new(Semaphore::new(SHADOWS_AT_ONCE)),
             draining: watch::Sender::new(false),
             posts: watch::Sender::new(()),
         });

@@ -41,12 +41,46 @@ pub const IDEMPOTENCY_KEY_MAX_CHARS: usize = 255;
 pub const RECORDED_BODY_MAX_BYTES: usize = 16 << 10;
 
 /// How many revisions that are no longer in force are kept ready for the posts of orders
-/// that they quoted; others are read from the store again. Each may be megabytes.
-pub const REVISIONS_KEPT: usize = 8;
+/// that they quoted, at most; others are read from the store again. Those that differ in a
+/// plugin's version alone share their market, but each may hold a version of its own alive.
+pub const REVISIONS_KEPT: usize = 64;
+
+/// How many different markets those may have, at most: one of ten thousand accounts is megabytes.
+pub const MARKETS_KEPT: usize = 8;
+
+/// Pings that shadows are shown at one time; others are not shown to them, and counted.
+pub const SHADOWS_AT_ONCE: usize = 64;
 
 /// How often a post whose task panicked is resumed before it is settled as it stands: once
 /// more is for a passing fault; a third time would meet the same one.
 pub const RESUMES: u32 = 2;
+
+/// How long a token endpoint may take: it is asked behind requests' backs, so more than a
+/// request would wait.
+pub const TOKEN_FETCH_MAX: Duration = Duration::from_secs(10);
+
+/// How long a token is taken to live whose endpoint does not say: short enough to be fetched
+/// again before most endpoints would end it.
+pub const TOKEN_LIFE_UNTOLD: Duration = Duration::from_mins(5);
+
+/// How long a token is kept at most, whatever its endpoint says.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_hours(24);
+
+/// How long before its end a token is fetched again, but at most a fifth of its life: time
+/// for a slow endpoint, or for one more try.
+pub const TOKEN_RENEWED_BEFORE: Duration = Duration::from_mins(1);
+
+/// In the last of its life a token is not used, at most a twentieth of it: it would end on
+/// its way to the buyer.
+pub const TOKEN_UNUSED_BEFORE: Duration = Duration::from_secs(5);
+
+/// The wait after a first failure to fetch a token; it doubles with each further one. So does
+/// the wait before a token is fetched because a buyer did not accept the last: the first is
+/// fetched at once, but a buyer that accepts none must not make the endpoint answer every ping.
+pub const TOKEN_RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest of these waits.
+pub const TOKEN_RETRY_MAX: Duration = Duration::from_mins(1);
 
 /// How often orders past their window are looked for. An order is refused from its
 /// `expires_at` on whether or not it has been swept.

@@ -10,17 +10,23 @@ use std::{collections::BTreeMap, sync::Arc};
 use gavel_market::{
     file::{self, MarketError},
     ids::{AccountId, Digest, PluginName},
-    model::{Account, LeadType, Market, PluginSource, PluginSpec, PluginUse},
+    model::{Account, CallLimits, LeadType, Market, PluginSource, PluginSpec, PluginUse},
 };
 use gavel_sandbox::{Kind, Plugin};
-use gavel_store::{Format, NewRevision, RevisionError};
+use gavel_store::{Format, NewRevision, RevisionError, VersionChange, Why};
 
 use crate::{
     Inner, StartError,
     api::{MarketChange, MarketFormat, MarketRefused, MarketText},
     clock,
+    market_text::{changes, raw_text, text_of},
+    plugins::{
+        load::{self, NotLoaded},
+        trial,
+        version::Version,
+    },
     revision::Revision,
-    secrets::Secrets,
+    secrets::{Fetching, Secrets},
 };
 
 /// Reads a market's text and checks it whole.
@@ -37,8 +43,20 @@ pub fn parse(text: &MarketText) -> Result<Market, Vec<MarketError>> {
 /// The same for a host that applies a market and for `gavel check`. Paths are those of the
 /// market file; lines are found by [`with_lines`].
 pub async fn verify(market: &Market, plugins: &BTreeMap<PluginName, Plugin>) -> Vec<MarketError> {
+    verify_those(market, |name| plugins.get(name), None).await
+}
+
+/// The same for the accounts that use one plugin, or for all.
+pub(crate) async fn verify_those<'p>(
+    market: &Market,
+    plugin: impl Fn(&PluginName) -> Option<&'p Plugin>,
+    only: Option<&PluginName>,
+) -> Vec<MarketError> {
     let mut errors = Vec::new();
-    for account in &market.accounts {
+    let concerned = market.accounts.iter().filter(|account| {
+        only.is_none_or(|only| account.plugins().any(|used| used.plugin == *only))
+    });
+    for account in concerned {
         let Some(lead_type) = market.lead_types.get(&account.lead_type) else {
             continue;
         };
@@ -49,7 +67,7 @@ pub async fn verify(market: &Market, plugins: &BTreeMap<PluginName, Plugin>) -> 
                 Kind::Filter,
                 used,
                 lead_type,
-                plugins,
+                plugin(&used.plugin),
                 &mut errors,
             )
             .await;
@@ -60,7 +78,7 @@ pub async fn verify(market: &Market, plugins: &BTreeMap<PluginName, Plugin>) -> 
             Kind::Adapter,
             &account.adapter,
             lead_type,
-            plugins,
+            plugin(&account.adapter.plugin),
             &mut errors,
         )
         .await;
@@ -74,12 +92,12 @@ async fn verify_use(
     kind: Kind,
     used: &PluginUse,
     lead_type: &LeadType,
-    plugins: &BTreeMap<PluginName, Plugin>,
+    plugin: Option<&Plugin>,
     errors: &mut Vec<MarketError>,
 ) {
     let path = format!("accounts.{}.{key}", account.id);
     // A plugin that is not there is an error of its own, said once.
-    let Some(plugin) = plugins.get(&used.plugin) else {
+    let Some(plugin) = plugin else {
         return;
     };
     if plugin.kind() != kind {
@@ -136,10 +154,18 @@ pub(crate) async fn serve_active(inner: &Arc<Inner>) -> Result<(), StartError> {
         problem,
     };
     let at_ms = kept.info.at_ms;
-    let revision = ready(inner, number, at_ms, &text_of(kept))
-        .await
-        .map_err(|errors| failed(first_of(&errors)))?;
-    inner.revisions.publish(Arc::new(revision));
+    let mut revision = ready(
+        inner,
+        at_ms,
+        &raw_text(&kept),
+        &kept.info.versions,
+        Revoked::Stands,
+    )
+    .await
+    .map_err(|errors| failed(first_of(&errors)))?;
+    revision.number = number;
+    trial::join_kept(inner, &mut revision).await?;
+    in_force(inner, &Arc::new(revision));
     Ok(())
 }
 
@@ -162,20 +188,30 @@ pub(crate) async fn earlier(inner: &Arc<Inner>, number: u64) -> Option<Arc<Revis
         Err(error) => return cannot(error.to_string()),
     };
     let at_ms = kept.info.at_ms;
-    let market = match parse(&text_of(kept)) {
-        Ok(market) => market,
-        Err(errors) => return cannot(first_of(&errors)),
+    // Revisions that differ in plugins' versions alone have one market.
+    let text = kept.info.text_digest;
+    let same_text =
+        |revision: &Revision| (revision.text == text).then(|| Arc::clone(&revision.market));
+    let market = match inner.revisions.find(same_text) {
+        Some(market) => market,
+        None => match parse(&raw_text(&kept)) {
+            Ok(market) => Arc::new(market),
+            Err(errors) => return cannot(first_of(&errors)),
+        },
     };
-    let (plugins, errors) = load_all(inner, &market).await;
+    let versions = &kept.info.versions;
+    let (plugins, errors) = load_all(inner, &market, versions, Revoked::Stands).await;
     if !errors.is_empty() {
         return cannot(first_of(&errors));
     }
     let revision = Arc::new(Revision {
         number,
         at_ms,
-        market: Arc::new(market),
+        text,
+        market,
         plugins,
-        secrets: BTreeMap::new(),
+        trials: BTreeMap::new(),
+        secrets: Arc::default(),
     });
     inner.revisions.keep(Arc::clone(&revision));
     Some(revision)
@@ -194,8 +230,9 @@ pub(crate) async fn put(
     if if_match.is_some() && if_match != active {
         return Err(MarketRefused::Conflict(active.unwrap_or(0)));
     }
-    let changes = changes(before.as_ref(), &text);
-    let revision = ready(inner, 0, clock::unix_ms(), &text)
+    let changes = changes(before, &text);
+    let none = BTreeMap::new();
+    let revision = ready(inner, clock::unix_ms(), &text, &none, Revoked::Refused)
         .await
         .map_err(MarketRefused::Invalid)?;
     if dry_run {
@@ -214,16 +251,21 @@ pub(crate) async fn put(
         source: text.source,
         at_ms: revision.at_ms,
         by: OPERATOR.to_owned(),
+        changed: versions_changed(inner, &revision),
     };
     let number = inner
         .store
         .put_revision(new, active)
         .await
         .map_err(refused)?;
-    Ok(publish(inner, revision, number, changes))
+    publish(inner, revision, number).await?;
+    Ok(MarketChange {
+        revision: number,
+        changes,
+    })
 }
 
-/// Puts an earlier revision's text in force again, as a revision of its own.
+/// Puts an earlier revision's market in force again, as a revision of its own.
 pub(crate) async fn rollback(inner: &Arc<Inner>, to: u64) -> Result<MarketChange, MarketRefused> {
     let _one_at_a_time = inner.changing.lock().await;
     let before = inner.store.active_revision().map_err(broken)?;
@@ -232,37 +274,129 @@ pub(crate) async fn rollback(inner: &Arc<Inner>, to: u64) -> Result<MarketChange
         .revision(to)
         .map_err(broken)?
         .ok_or(MarketRefused::NotFound)?;
-    let text = text_of(earlier);
-    let changes = changes(before.as_ref(), &text);
-    let revision = ready(inner, 0, clock::unix_ms(), &text)
+    let active = before.as_ref().map(|kept| kept.info.number);
+    let (text, versions) = (raw_text(&earlier), earlier.info.versions.clone());
+    let changes = changes(before, &text_of(earlier));
+    let revision = ready(inner, clock::unix_ms(), &text, &versions, Revoked::Refused)
         .await
         .map_err(MarketRefused::Invalid)?;
-    let active = before.map(|kept| kept.info.number);
+    let versions = versions_changed(inner, &revision);
     let number = inner
         .store
-        .roll_back(to, active, revision.at_ms, OPERATOR.to_owned())
+        .roll_back(to, active, revision.at_ms, OPERATOR.to_owned(), versions)
         .await
         .map_err(refused)?;
-    Ok(publish(inner, revision, number, changes))
+    publish(inner, revision, number).await?;
+    Ok(MarketChange {
+        revision: number,
+        changes,
+    })
+}
+
+/// Makes a version of a plugin the active one: the market in force at a further revision, with
+/// nothing else changed. Accounts that use the plugin are checked as in a market that is put.
+pub(crate) async fn activate(
+    inner: &Arc<Inner>,
+    name: &PluginName,
+    version: Version,
+    why: Why,
+) -> Result<MarketChange, MarketRefused> {
+    let digest = version.digest();
+    let current = inner.revisions.current().ok_or(MarketRefused::NotFound)?;
+    if current.digest_of(name) == Some(digest) {
+        return Ok(MarketChange {
+            revision: current.number,
+            changes: Vec::new(),
+        });
+    }
+    let candidate = |wanted: &PluginName| {
+        if wanted == name {
+            return Some(version.plugin());
+        }
+        current.plugins.get(wanted).map(Version::plugin)
+    };
+    let errors = verify_those(&current.market, candidate, Some(name)).await;
+    if !errors.is_empty() {
+        let kept = inner.store.active_revision().map_err(broken)?;
+        let errors = match kept {
+            Some(kept) => with_lines(&text_of(kept), errors),
+            None => errors,
+        };
+        return Err(MarketRefused::Invalid(errors));
+    }
+    let mut revision = Revision {
+        at_ms: clock::unix_ms(),
+        ..Revision::clone(&current)
+    };
+    revision.plugins.insert(name.clone(), version);
+    let change = VersionChange::new(name.clone(), Some(digest), why);
+    let number = inner
+        .store
+        .activate_version(
+            change,
+            digest,
+            current.number,
+            revision.at_ms,
+            OPERATOR.to_owned(),
+        )
+        .await
+        .map_err(refused)?;
+    publish(inner, revision, number).await?;
+    Ok(MarketChange {
+        revision: number,
+        changes: vec![format!("plugins.{name} changed")],
+    })
 }
 
 /// There is one admin token; the audit trail will tell several apart.
 const OPERATOR: &str = "operator";
 
-/// From here on requests see the new revision.
-fn publish(inner: &Inner, revision: Revision, number: u64, changes: Vec<String>) -> MarketChange {
-    inner
-        .revisions
-        .publish(Arc::new(Revision { number, ..revision }));
-    tracing::info!(
-        revision = number,
-        changes = changes.len(),
-        "a market took effect"
-    );
-    MarketChange {
-        revision: number,
-        changes,
+/// Which plugins' active versions a new revision changes, for their history.
+fn versions_changed(inner: &Inner, after: &Revision) -> Vec<VersionChange> {
+    let before = inner.revisions.current();
+    let digest_before = |name: &PluginName| before.as_ref().and_then(|now| now.digest_of(name));
+    let gone = before
+        .iter()
+        .flat_map(|before| before.plugins.keys())
+        .filter(|name| !after.plugins.contains_key(*name));
+    let names = after
+        .plugins
+        .keys()
+        .filter(|name| digest_before(name) != after.digest_of(name));
+    names
+        .chain(gone)
+        .map(|name| VersionChange::new(name.clone(), after.digest_of(name), Why::Applied))
+        .collect()
+}
+
+/// From here on requests see this revision, and its tokens are fetched.
+fn in_force(inner: &Inner, revision: &Arc<Revision>) {
+    let tokens = revision
+        .secrets
+        .values()
+        .flat_map(|secrets| secrets.tokens());
+    inner.tokens.put_in_force(tokens, &inner.buyers);
+    inner.revisions.publish(revision);
+}
+
+/// Puts the new revision in force. Trials of plugins whose active version it does
+/// not change go on.
+async fn publish(inner: &Arc<Inner>, revision: Revision, number: u64) -> Result<(), MarketRefused> {
+    let before = inner.revisions.current();
+    let mut revision = Revision { number, ..revision };
+    if let Some(before) = &before {
+        revision.trials = trial::that_go_on(before, |name| revision.digest_of(name));
     }
+    let revision = Arc::new(revision);
+    in_force(inner, &revision);
+    tracing::info!(revision = number, "a market took effect");
+    if let Some(before) = before {
+        // After a crash here the trial would go on beside the new version, until somebody ends it.
+        trial::end_others(inner, &before, &revision)
+            .await
+            .map_err(broken)?;
+    }
+    Ok(())
 }
 
 fn refused(error: RevisionError) -> MarketRefused {
@@ -273,52 +407,53 @@ fn refused(error: RevisionError) -> MarketRefused {
     }
 }
 
-/// A kept revision's text, as it was sent.
-pub(crate) fn text_of(kept: gavel_store::Revision) -> MarketText {
-    let format = match kept.info.format {
-        Format::Toml => MarketFormat::Toml,
-        Format::Json => MarketFormat::Json,
-    };
-    MarketText {
-        format,
-        text: kept.text,
-        source: kept.info.source,
-    }
-}
-
 /// Makes a revision ready to decide, or says everything that is against it.
 async fn ready(
     inner: &Arc<Inner>,
-    number: u64,
     at_ms: u64,
     text: &MarketText,
+    versions: &BTreeMap<PluginName, Digest>,
+    revoked: Revoked,
 ) -> Result<Revision, Vec<MarketError>> {
     let market = parse(text)?;
-    let (plugins, mut errors) = load_all(inner, &market).await;
-    errors.extend(verify(&market, &plugins).await);
-    let (secrets, more) = read_secrets(&market);
+    let (mut plugins, mut errors) = load_all(inner, &market, versions, revoked).await;
+    let plugin = |name: &PluginName| plugins.get(name).map(Version::plugin);
+    errors.extend(verify_those(&market, plugin, None).await);
+    let (secrets, more) = read_secrets(inner, &market);
     errors.extend(more);
+    // A version may be active of a plugin that the market does not name: nobody uses it.
+    for (name, digest) in versions {
+        if !plugins.contains_key(name)
+            && let Ok(version) = load::load(inner, name, *digest, CallLimits::default()).await
+        {
+            plugins.insert(name.clone(), version);
+        }
+    }
     if !errors.is_empty() {
         return Err(with_lines(text, errors));
     }
     Ok(Revision {
-        number,
+        number: 0,
         at_ms,
+        text: Digest::of(text.text.as_bytes()),
         market: Arc::new(market),
         plugins,
-        secrets,
+        trials: BTreeMap::new(),
+        secrets: Arc::new(secrets),
     })
 }
 
 async fn load_all(
     inner: &Arc<Inner>,
     market: &Market,
-) -> (BTreeMap<PluginName, Plugin>, Vec<MarketError>) {
+    versions: &BTreeMap<PluginName, Digest>,
+    revoked: Revoked,
+) -> (BTreeMap<PluginName, Version>, Vec<MarketError>) {
     let (mut plugins, mut errors) = (BTreeMap::new(), Vec::new());
     for (name, spec) in &market.plugins {
-        match load(inner, name, spec).await {
-            Ok(plugin) => {
-                plugins.insert(name.clone(), plugin);
+        match load_one(inner, name, spec, versions.get(name), revoked).await {
+            Ok(version) => {
+                plugins.insert(name.clone(), version);
             }
             Err(error) => errors.push(error),
         }
@@ -326,15 +461,26 @@ async fn load_all(
     (plugins, errors)
 }
 
-async fn load(
+/// What becomes of a market that names a revoked version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Revoked {
+    /// Its accounts are not active: it was in force when the version was revoked.
+    Stands,
+    /// It is refused where it would put such a version in force anew.
+    Refused,
+}
+
+async fn load_one(
     inner: &Arc<Inner>,
     name: &PluginName,
     spec: &PluginSpec,
-) -> Result<Plugin, MarketError> {
+    activated: Option<&Digest>,
+    revoked: Revoked,
+) -> Result<Version, MarketError> {
     let path = format!("plugins.{name}");
-    let digest = match &spec.source {
-        PluginSource::Digest(digest) => *digest,
-        PluginSource::Path(_) => {
+    let digest = match (activated, &spec.source) {
+        (Some(digest), _) | (None, PluginSource::Digest(digest)) => *digest,
+        (None, PluginSource::Path(_)) => {
             let message = "a host takes plugins by digest: `gavel apply` uploads the file and names it by its digest";
             return Err(MarketError::new(
                 format!("{path}.path"),
@@ -343,116 +489,76 @@ async fn load(
             ));
         }
     };
-    // Versions differ by digest, limits by revision: those come with each call.
-    if let Some(plugin) = inner.revisions.loaded(name, &digest) {
-        return Ok(plugin);
-    }
-    let bytes = match inner.store.plugin_bytes(&digest) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            let message = format!(
-                "no version {} of a plugin was uploaded: PUT its bytes to /admin/v1/plugins/{name} first, or use `gavel apply`",
-                digest.short()
-            );
-            return Err(MarketError::new(
-                format!("{path}.digest"),
-                "not_found",
-                message,
-            ));
-        }
-        Err(error) => {
-            return Err(MarketError::new(
-                format!("{path}.digest"),
-                "broken",
-                error.to_string(),
-            ));
-        }
+    let at_digest =
+        |code, message: String| MarketError::new(format!("{path}.digest"), code, message);
+    let in_force = inner.revisions.current();
+    let is_new = in_force.is_none_or(|current| current.digest_of(name) != Some(digest));
+    // What is in force already was let in once.
+    let known = if revoked == Revoked::Refused && is_new {
+        inner
+            .store
+            .plugin_version(name, &digest)
+            .map_err(|error| at_digest("broken", error.to_string()))?
+    } else {
+        None
     };
-    let loaded = gate(inner, name.clone(), bytes, spec.limits).await;
-    loaded.map_err(|(code, message)| MarketError::new(format!("{path}.digest"), code, message))
-}
-
-/// Compiles off the request path, one plugin at a time.
-pub(crate) async fn gate(
-    inner: &Arc<Inner>,
-    name: PluginName,
-    bytes: Vec<u8>,
-    limits: gavel_market::model::CallLimits,
-) -> Result<Plugin, (&'static str, String)> {
-    let _one_at_a_time = inner.compiling.lock().await;
-    let sandbox = inner.sandbox.clone();
-    let loading = tokio::task::spawn_blocking(move || sandbox.load(&name, &bytes, limits));
-    match loading.await {
-        Ok(loaded) => loaded.map_err(|error| (error.code(), error.to_string())),
-        Err(_panic) => Err((
-            "not_compilable",
-            "the compiler gave up on this plugin".to_owned(),
-        )),
+    if let Some(refused) = known.and_then(|version| version.refused) {
+        let message = format!(
+            "the gate refused it ({}): {}",
+            refused.code, refused.message
+        );
+        return Err(at_digest("refused_by_gate", message));
     }
+    if revoked == Revoked::Refused && is_new && inner.revoked.at_ms(&digest).is_some() {
+        let message = format!("version {} was revoked and decides nothing", digest.short());
+        return Err(at_digest("revoked", message));
+    }
+    load::load(inner, name, digest, spec.limits)
+        .await
+        .map_err(|error| match error {
+            NotLoaded::Unknown => at_digest(
+                "not_found",
+                format!(
+                    "no version {} of a plugin was uploaded: PUT its bytes to /admin/v1/plugins/{name} first, or use `gavel apply`",
+                    digest.short()
+                ),
+            ),
+            NotLoaded::Refused { code, message } => at_digest(code, message),
+            NotLoaded::Store(error) => at_digest("broken", error.to_string()),
+        })
 }
 
-fn read_secrets(market: &Market) -> (BTreeMap<AccountId, Arc<Secrets>>, Vec<MarketError>) {
+fn read_secrets(
+    inner: &Inner,
+    market: &Market,
+) -> (BTreeMap<AccountId, Arc<Secrets>>, Vec<MarketError>) {
     let (mut secrets, mut errors) = (BTreeMap::new(), Vec::new());
+    let fetching = Fetching {
+        tokens: &inner.tokens,
+        allow_http: inner.settings.allow_private_buyers,
+    };
     for account in market
         .accounts
         .iter()
         .filter(|account| !account.secrets.is_empty())
     {
-        match Secrets::read(&account.id, &account.secrets) {
+        match Secrets::read(&account.id, &account.secrets, &fetching) {
             Ok(read) => {
                 secrets.insert(account.id.clone(), Arc::new(read));
             }
             Err(problems) => errors.extend(problems.iter().map(|problem| {
                 MarketError::new(
-                    format!("accounts.{}.secrets.{}", account.id, problem.name),
-                    "secret_unavailable",
+                    format!(
+                        "accounts.{}.secrets.{}{}",
+                        account.id, problem.name, problem.at
+                    ),
+                    problem.problem.code(),
                     problem.to_string(),
                 )
             })),
         }
     }
     (secrets, errors)
-}
-
-/// One line for each part of the market that differs, read off the texts.
-fn changes(before: Option<&gavel_store::Revision>, after: &MarketText) -> Vec<String> {
-    let before = before
-        .map(|kept| tree(kept.info.format == Format::Json, &kept.text))
-        .unwrap_or_default();
-    let after = tree(after.format == MarketFormat::Json, &after.text);
-    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let said = names
-        .into_iter()
-        .filter_map(|name| match (before.get(name), after.get(name)) {
-            (None, Some(_)) => Some(format!("{name} added")),
-            (Some(_), None) => Some(format!("{name} removed")),
-            (Some(one), Some(other)) if one != other => Some(format!("{name} changed")),
-            _ => None,
-        });
-    said.collect()
-}
-
-/// A market's text as its named parts: `accounts.sunco-west`, or `currency`.
-fn tree(json: bool, text: &str) -> BTreeMap<String, serde_json::Value> {
-    let root: serde_json::Map<String, serde_json::Value> = if json {
-        serde_json::from_str(text).unwrap_or_default()
-    } else {
-        toml::from_str(text).unwrap_or_default()
-    };
-    let mut parts = BTreeMap::new();
-    for (section, value) in root {
-        match value {
-            serde_json::Value::Object(named) => parts.extend(
-                named
-                    .into_iter()
-                    .map(|(name, value)| (format!("{section}.{name}"), value)),
-            ),
-            value => {
-                parts.insert(section, value);
-            }
-        }
-    }
-    parts
 }
 
 fn first_of(errors: &[MarketError]) -> String {
@@ -462,17 +568,4 @@ fn first_of(errors: &[MarketError]) -> String {
 fn broken(error: impl std::fmt::Display) -> MarketRefused {
     tracing::error!(%error, "the store cannot keep a market");
     MarketRefused::Broken
-}
-
-/// Which versions of a plugin are loaded already.
-impl crate::revision::Revisions {
-    fn loaded(&self, name: &PluginName, digest: &Digest) -> Option<Plugin> {
-        self.find(|revision| {
-            revision
-                .plugins
-                .get(name)
-                .filter(|plugin| plugin.digest() == *digest)
-                .cloned()
-        })
-    }
 }

@@ -5,24 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use gavel_market::{
     criteria::Absent,
     eligibility,
-    ids::{DeliveryId, OrderId, PingId, PluginName},
+    ids::{DeliveryId, OrderId, PingId},
     lead::PingLead,
-    model::{CallLimits, PluginSource},
     order::SettleRefused,
     record::{AccountOutcome, Detail, PingRecord},
 };
-use gavel_sandbox::{About, Kind};
-use gavel_store::{
-    ChangeError, GateRefusal, ListedState, PluginKind, PluginVersion, RevisionInfo, StoreError,
-};
+use gavel_store::{ChangeError, ListedState, RevisionInfo, StoreError};
 
 use crate::{
     Exchange,
     api::{
         DeliveryList, DeliveryView, MarketChange, MarketRefused, MarketText, OperatorRefused,
-        OrderView, Page, PingQuery, PingStory, PluginVersionView, RevisionView, Settlement,
+        OrderView, Page, PingQuery, PingStory, PluginRefused, RevisionView, Settlement,
     },
-    clock, market_change, recover,
+    clock, market_change, market_text, recover,
     revision::Revision,
     words::DeliveryWords,
 };
@@ -81,53 +77,6 @@ impl Exchange {
         self.0.revisions.current().map(|revision| revision.number)
     }
 
-    /// Runs a plugin's bytes through the gate and keeps them with its report. What the gate
-    /// refuses is kept too, and can never be used.
-    pub async fn upload_plugin(
-        &self,
-        name: PluginName,
-        bytes: Vec<u8>,
-    ) -> Result<PluginVersionView, OperatorRefused> {
-        let digest = gavel_market::ids::Digest::of(&bytes);
-        let limits = self.limits_of(&name);
-        let gated = market_change::gate(&self.0, name.clone(), bytes.clone(), limits).await;
-        let (plugin, refused) = match gated {
-            Ok(plugin) => (Some(plugin), None),
-            Err((code, message)) => (
-                None,
-                Some(GateRefusal {
-                    code: code.to_owned(),
-                    message,
-                }),
-            ),
-        };
-        let kind = plugin.as_ref().map(|plugin| match plugin.kind() {
-            Kind::Filter => PluginKind::Filter,
-            Kind::Adapter => PluginKind::Adapter,
-        });
-        let about = plugin.as_ref().map(|plugin| about_json(plugin.about()));
-        let version = PluginVersion {
-            name,
-            digest,
-            size_bytes: bytes.len() as u64,
-            kind,
-            about,
-            refused,
-            at_ms: clock::unix_ms(),
-        };
-        self.0.store.put_plugin(version.clone(), bytes).await?;
-        Ok(self.plugin_view(version))
-    }
-
-    /// Every version of every plugin, by name, newest first.
-    pub fn plugins(&self) -> Result<Vec<PluginVersionView>, OperatorRefused> {
-        let versions = self.0.store.plugins()?;
-        Ok(versions
-            .into_iter()
-            .map(|version| self.plugin_view(version))
-            .collect())
-    }
-
     /// Pings, newest first, as they were recorded.
     ///
     /// Looks at as many records as the filters take: not on a thread that answers pings.
@@ -159,7 +108,12 @@ impl Exchange {
             .await
             .map_err(|_| OperatorRefused::Broken)?;
         let outcomes = outcomes(&revision, &record);
-        Ok(PingStory { record, outcomes })
+        let differences = self.0.store.differences_of(id)?;
+        Ok(PingStory {
+            record,
+            outcomes,
+            differences,
+        })
     }
 
     /// An order, with its ledger entries.
@@ -233,53 +187,6 @@ impl Exchange {
         }
         self.order(id.order)
     }
-
-    /// The bounds that the market in force sets for a plugin, or the defaults.
-    fn limits_of(&self, name: &PluginName) -> CallLimits {
-        let current = self.0.revisions.current();
-        current
-            .and_then(|revision| revision.market.plugins.get(name).map(|spec| spec.limits))
-            .unwrap_or_default()
-    }
-
-    fn plugin_view(&self, version: PluginVersion) -> PluginVersionView {
-        let current = self.0.revisions.current();
-        let spec = current
-            .as_ref()
-            .and_then(|revision| revision.market.plugins.get(&version.name));
-        let active = spec.is_some_and(|spec| spec.source == PluginSource::Digest(version.digest));
-        let said = |key: &str| Some(version.about.as_ref()?.get(key)?.as_str()?.to_owned());
-        PluginVersionView {
-            size: version.size_bytes,
-            at_ms: version.at_ms,
-            kind: version.kind.map(|kind| kind_word(kind).to_owned()),
-            version: said("version"),
-            summary: said("summary"),
-            refused: version
-                .refused
-                .map(|refused| (refused.code, refused.message)),
-            active,
-            name: version.name,
-            digest: version.digest,
-        }
-    }
-}
-
-fn about_json(about: &About) -> serde_json::Value {
-    serde_json::json!({
-        "name": about.name,
-        "version": about.version,
-        "summary": about.summary,
-        "config_schema": about.config_schema,
-        "needs": about.needs,
-    })
-}
-
-fn kind_word(kind: PluginKind) -> &'static str {
-    match kind {
-        PluginKind::Filter => "filter",
-        PluginKind::Adapter => "adapter",
-    }
 }
 
 /// The recorded outcomes, and those that follow from lead and revision alone, derived again.
@@ -331,7 +238,7 @@ fn outcomes(revision: &Revision, record: &PingRecord) -> Vec<AccountOutcome> {
 
 fn with_text(kept: gavel_store::Revision, active: bool) -> RevisionView {
     let info = kept.info.clone();
-    view(&info, active, Some(market_change::text_of(kept)))
+    view(&info, active, Some(market_text::text_of(kept)))
 }
 
 fn view(info: &RevisionInfo, active: bool, text: Option<MarketText>) -> RevisionView {
@@ -341,6 +248,21 @@ fn view(info: &RevisionInfo, active: bool, text: Option<MarketText>) -> Revision
         active,
         text,
         rollback_of: info.rolled_back_to,
+    }
+}
+
+impl From<StoreError> for PluginRefused {
+    fn from(error: StoreError) -> Self {
+        OperatorRefused::from(error).into()
+    }
+}
+
+impl From<OperatorRefused> for PluginRefused {
+    fn from(refused: OperatorRefused) -> Self {
+        match refused {
+            OperatorRefused::NotFound => Self::NotFound,
+            _ => Self::Broken,
+        }
     }
 }
 

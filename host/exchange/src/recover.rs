@@ -25,6 +25,7 @@ use gavel_store::{ChangeError, StoreError};
 use crate::{
     Inner, clock,
     limits::{SWEEP_AT_MOST, SWEEP_EVERY},
+    plugins::{self, roster::Roster},
     post::{Posted, deliver},
 };
 
@@ -118,7 +119,7 @@ async fn posted(inner: &Arc<Inner>, order: &Order) -> Result<Option<Posted>, Sto
     let lead = FullLead::from_parts(Arc::clone(&campaign.lead_type), post.lead.clone(), personal);
     let terms = Terms::of(&campaign, order.min_bid);
     Ok(Some(Posted {
-        revision,
+        roster: Roster::of_order(inner, revision, order).await,
         campaign,
         terms,
         lead: Arc::new(lead),
@@ -183,6 +184,8 @@ pub(crate) fn sweep_in_background(inner: &Arc<Inner>) {
 }
 
 async fn sweep(inner: &Inner) -> Result<(), StoreError> {
+    plugins::operate::note_stateful(inner).await?;
+    inner.revisions.let_go();
     let now_ms = clock::unix_ms();
     // Until nothing is left: a busy market has more in a second than one round takes.
     loop {

@@ -1,5 +1,8 @@
 //! What the host knows and a plugin does not: the values of one account's secrets.
 //!
+//! Most are read when a market takes effect. A token is fetched (`tokens`), so a
+//! request is filled in with [`Secrets::for_request`], which waits for the tokens that it names.
+//!
 //! A plugin writes `{{secret:NAME}}` where a value belongs. [`Secrets::fill`] puts the value
 //! there just before a request leaves, and [`Secrets::redact`] takes it out of the answer
 //! before a plugin or a record sees it. Values are overwritten when the last holder lets go,
@@ -15,8 +18,15 @@ use std::{
     sync::Arc,
 };
 
-use gavel_market::{ids::AccountId, model::SecretSource};
+use gavel_market::{
+    ids::AccountId,
+    model::{HeldValue, SecretSource, TokenGrant},
+};
+use gavel_sandbox::Request;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
+
+use crate::tokens::{Grant, Token, Tokens, Value};
 
 /// Longest value of a secret, in bytes: room for a signed token; a key file put here by
 /// mistake is refused.
@@ -33,6 +43,9 @@ pub const REDACT_MIN_BYTES: usize = 4;
 /// must not make the host write without end.
 pub const FILLED_MAX_BYTES: usize = 1 << 20;
 
+/// The status by which a buyer says that it does not accept a token.
+pub(crate) const UNAUTHORIZED: u16 = 401;
+
 const OPENING: &[u8] = b"{{secret:";
 const CLOSING: &[u8] = b"}}";
 
@@ -41,21 +54,34 @@ const CLOSING: &[u8] = b"}}";
 pub struct Secrets {
     /// Longest value first, so that one which begins with another is taken out whole.
     granted: Arc<[Secret]>,
+    /// By name; each request gets today's value.
+    tokens: Arc<[(String, Arc<Token>)]>,
 }
 
+#[derive(Clone)]
 struct Secret {
-    name: String,
-    value: Zeroizing<String>,
+    name: Arc<str>,
+    value: Value,
+    /// Whether a placeholder gets it. What does not is only taken out of answers: a token's
+    /// predecessor, the secret that it is fetched with.
+    fills: bool,
 }
+
+/// A token that a request names cannot be had in time. Nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the token that the request needs cannot be had now")]
+pub struct NoToken;
 
 /// Why a secret of a market has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("account {account}, secret {name}: {problem}")]
+#[error("account {account}, secret {name}{at}: {problem}")]
 pub struct SecretError {
     /// Whose.
     pub account: AccountId,
     /// Which.
     pub name: String,
+    /// Where in it, such as `.oauth2.client_id`, where that is not all of it.
+    pub at: &'static str,
     /// What is wrong, and what to do.
     pub problem: SecretProblem,
 }
@@ -84,6 +110,23 @@ pub enum SecretProblem {
         "{0} has control characters: a secret is one line; look for a second line, or a tab, and take it out"
     )]
     ControlCharacters(String),
+    #[error(
+        "the client's secret would go to {0} in the clear: https is expected, save on a host that allows private buyers"
+    )]
+    InTheClear(String),
+    #[error("no request can be made to it: {0}")]
+    BadTokenUrl(crate::buyers::Refused),
+}
+
+impl SecretProblem {
+    /// For programs: whether the market is wrong or what the host has.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InTheClear(_) => "not_allowed",
+            Self::BadTokenUrl(_) => "bad_format",
+            _ => "secret_unavailable",
+        }
+    }
 }
 
 /// Why a text with placeholders was not filled in.
@@ -107,38 +150,82 @@ impl Secrets {
     pub fn read(
         account: &AccountId,
         sources: &BTreeMap<String, SecretSource>,
+        fetching: &Fetching<'_>,
     ) -> Result<Self, Vec<SecretError>> {
-        Self::read_with(account, sources, |variable| std::env::var_os(variable))
+        let environment = |variable: &str| std::env::var_os(variable);
+        Self::read_with(account, sources, fetching, environment)
     }
 
     /// As [`Secrets::read`], with another environment.
-    pub fn read_with(
+    pub(crate) fn read_with(
         account: &AccountId,
         sources: &BTreeMap<String, SecretSource>,
+        fetching: &Fetching<'_>,
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Vec<SecretError>> {
-        let mut granted = Vec::new();
+        let (mut granted, mut tokens) = (Vec::new(), Vec::new());
         let mut errors = Vec::new();
         for (name, source) in sources {
-            match value_of(source, &environment) {
-                Ok(value) => granted.push(Secret {
-                    name: name.clone(),
-                    value,
-                }),
-                Err(problem) => errors.push(SecretError {
-                    account: account.clone(),
-                    name: name.clone(),
-                    problem,
-                }),
-            }
+            let read = match source {
+                SecretSource::Held(source) => value_of(source, &environment)
+                    .map(|value| granted.push(Secret::new(name, Arc::new(value), true)))
+                    .map_err(|problem| vec![("", problem)]),
+                SecretSource::OAuth2(grant) => fetching
+                    .token((account, name), grant, &environment)
+                    .map(|token| tokens.push((name.clone(), token))),
+            };
+            let problems = read.err().into_iter().flatten();
+            errors.extend(problems.map(|(at, problem)| SecretError {
+                account: account.clone(),
+                name: name.clone(),
+                at,
+                problem,
+            }));
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        granted.sort_by_key(|secret| std::cmp::Reverse(secret.value.len()));
         Ok(Self {
-            granted: granted.into(),
+            granted: longest_first(granted),
+            tokens: tokens.into(),
         })
+    }
+
+    /// The same with the tokens that a request names, each waited for until then where it is
+    /// being fetched; so that the request can be filled in, and no token gets into a record.
+    pub async fn for_request(&self, request: &Request, until: Instant) -> Result<Self, NoToken> {
+        if self.tokens.is_empty() {
+            return Ok(self.clone());
+        }
+        let mut granted = self.granted.to_vec();
+        for (name, token) in &*self.tokens {
+            if is_named(name, request) {
+                let value = token.value(until).await.ok_or(NoToken)?;
+                granted.push(Secret::new(name, value, true));
+            }
+            granted.extend(token.values().map(|value| Secret::new(name, value, false)));
+        }
+        Ok(Self {
+            granted: longest_first(granted),
+            tokens: Arc::clone(&self.tokens),
+        })
+    }
+
+    /// A buyer answered a request with 401: the tokens that it named may have ended before
+    /// their time, and others are fetched for the requests to come.
+    pub fn doubt(&self, request: &Request) {
+        for (name, token) in &*self.tokens {
+            let filled = |secret: &&Secret| secret.fills && *secret.name == **name;
+            match self.granted.iter().find(filled) {
+                Some(secret) if is_named(name, request) => token.doubt(&secret.value),
+                _ => {}
+            }
+        }
+    }
+
+    /// The tokens among them.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &Arc<Token>> {
+        self.tokens.iter().map(|(_, token)| token)
     }
 
     /// `text` with every `{{secret:NAME}}` replaced by the value as it stands, in one pass: a
@@ -182,7 +269,8 @@ impl Secrets {
         let (name, _) = cut(near, CLOSING).ok_or(FillError::Malformed)?;
         let rest = text.get(name.len() + CLOSING.len()..).unwrap_or_default();
         let name = std::str::from_utf8(name).map_err(|_| FillError::Malformed)?;
-        match self.granted.iter().find(|secret| secret.name == name) {
+        let filling = |secret: &&Secret| secret.fills && *secret.name == *name;
+        match self.granted.iter().find(filling) {
             Some(secret) => Ok((&secret.value, rest)),
             None if is_plain(name) => Err(FillError::Unknown(name.to_owned())),
             None => Err(FillError::Malformed),
@@ -234,19 +322,87 @@ impl Secrets {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.granted.iter().filter(|secret| secret.fills);
+        let tokens = self.tokens.iter().map(|(name, _)| &**name);
         f.debug_list()
-            .entries(self.granted.iter().map(|secret| &secret.name))
+            .entries(values.map(|secret| &*secret.name).chain(tokens))
             .finish()
+    }
+}
+
+impl Secret {
+    fn new(name: &str, value: Value, fills: bool) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            fills,
+        }
+    }
+}
+
+/// Longest value first, as [`Secrets`] keeps them.
+fn longest_first(mut granted: Vec<Secret>) -> Arc<[Secret]> {
+    granted.sort_by_key(|secret| std::cmp::Reverse(secret.value.len()));
+    granted.into()
+}
+
+/// Whether a request has a placeholder of this name.
+fn is_named(name: &str, request: &Request) -> bool {
+    let placeholder = [OPENING, name.as_bytes(), CLOSING].concat();
+    let has = |bytes: &[u8]| cut(bytes, &placeholder).is_some();
+    let headers = request.headers.iter();
+    has(request.url.as_bytes())
+        || has(&request.body)
+        || headers.into_iter().any(|(_, value)| has(value.as_bytes()))
+}
+
+/// How tokens are fetched.
+pub struct Fetching<'a> {
+    /// Those that are there already.
+    pub(crate) tokens: &'a Tokens,
+    /// Whether an endpoint may be asked without TLS: where private buyers are allowed.
+    pub(crate) allow_http: bool,
+}
+
+impl Fetching<'_> {
+    /// The token of a grant; else everything that is wrong with it, and where.
+    fn token(
+        &self,
+        secret: (&AccountId, &str),
+        grant: &TokenGrant,
+        environment: &impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Arc<Token>, Vec<(&'static str, SecretProblem)>> {
+        const URL: &str = ".oauth2.token_url";
+        let mut problems = Vec::new();
+        if grant.token_url.scheme() != "https" && !self.allow_http {
+            let origin = grant.token_url.origin().ascii_serialization();
+            problems.push((URL, SecretProblem::InTheClear(origin)));
+        }
+        let mut held = |source, at| {
+            let read = value_of(source, environment);
+            read.map_err(|problem| problems.push((at, problem))).ok()
+        };
+        let client_id = held(&grant.client_id, ".oauth2.client_id");
+        let client_secret = held(&grant.client_secret, ".oauth2.client_secret");
+        match (client_id, client_secret, problems.is_empty()) {
+            (Some(id), Some(client_secret), true) => {
+                let scope = grant.scope.as_deref();
+                let made = Grant::new(secret, &grant.token_url, id, client_secret, scope);
+                made.map(|made| self.tokens.token(made))
+                    .map_err(|refused| vec![(URL, SecretProblem::BadTokenUrl(refused))])
+            }
+            _ => Err(problems),
+        }
     }
 }
 
 /// One secret's value, checked.
 fn value_of(
-    source: &SecretSource,
+    source: &HeldValue,
     environment: &impl Fn(&str) -> Option<OsString>,
 ) -> Result<Zeroizing<String>, SecretProblem> {
     let (bytes, origin) = match source {
-        SecretSource::Env(variable) => {
+        HeldValue::Env(variable) => {
             let value =
                 environment(variable).ok_or_else(|| SecretProblem::NotSet(variable.clone()))?;
             (
@@ -254,7 +410,7 @@ fn value_of(
                 format!("the environment variable {variable}"),
             )
         }
-        SecretSource::File(path) => {
+        HeldValue::File(path) => {
             let bytes = read_file(path).map_err(|why| SecretProblem::Unreadable {
                 path: path.clone(),
                 why: why.kind(),

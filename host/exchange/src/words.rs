@@ -41,6 +41,16 @@ pub(crate) fn count(fault: &Fault) {
     tracing::debug!(%fault, "a plugin call ended in a fault");
 }
 
+/// Counts that a plugin was caught keeping state between calls; it is asked on fresh instances
+/// from then on.
+pub(crate) fn count_stateful(plugin: &Plugin) {
+    let labels = [
+        ("plugin", plugin.name().to_string()),
+        ("kind", "stateful".to_owned()),
+    ];
+    metrics::counter!("gavel_plugin_faults_total", &labels).increment(1);
+}
+
 /// What an account's outcome is when its request may not leave.
 pub(crate) fn outcome_of_refused(refused: &Refused) -> Outcome {
     match refused {
@@ -86,7 +96,6 @@ impl DeliveryWords {
 
     /// Adds what a fault says.
     pub(crate) fn fault(&mut self, fault: &Fault) {
-        count(fault);
         self.detail = Some(of_fault(fault));
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     check::counted,
     cli::ApplyArgs,
-    client::{AdminClient, Answer},
+    client::{AdminClient, Answer, query},
     market_file::{Fault, MarketFile, PluginFile},
     out::{self, Failure},
 };
@@ -52,7 +52,7 @@ async fn upload(host: &AdminClient, plugins: &[PluginFile]) -> Result<(), Failur
     {
         let answer = host
             .put(
-                &format!("plugins/{}", plugin.name),
+                &query(&format!("plugins/{}", plugin.name), &plugin.limits),
                 "application/wasm",
                 plugin.bytes.clone(),
             )

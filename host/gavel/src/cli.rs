@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Size, Span};
+use crate::{
+    config::{Size, Span},
+    plugin::cli::PluginCommand,
+};
 
 /// A self-hosted ping-post exchange for leads.
 #[derive(Debug, Parser)]
@@ -38,9 +41,12 @@ pub(crate) enum Command {
     Key,
     /// Tell the whole story of a ping or a post.
     #[command(
-        after_help = "Example:\n  GAVEL_ADMIN_TOKEN=… gavel explain po_01JD9Z3V6T8Q0W2E4R5T6Y7U8I"
+        after_help = "Example:\n  GAVEL_ADMIN_TOKEN=… gavel explain po_01JD9Z3V6T8Q0W2E4R5T6Y7V8J"
     )]
     Explain(ExplainArgs),
+    /// Write, try, upload and swap plugins.
+    #[command(after_help = "Example:\n  gavel plugin test roof_filter.wasm cases/")]
+    Plugin(PluginArgs),
 }
 
 /// Settings of the host; those that are not given come from the file, or have defaults.
@@ -88,6 +94,12 @@ pub(crate) struct ServeArgs {
     /// Let buyers be on loopback or private addresses: only for tests and demos [default: false].
     #[arg(long, value_name = "BOOL", env = "GAVEL_ALLOW_PRIVATE_BUYERS", num_args = 0..=1, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) allow_private_buyers: Option<bool>,
+    /// Largest plugin that is taken [default: 32MiB].
+    #[arg(long, value_name = "SIZE", env = "GAVEL_MAX_PLUGIN")]
+    pub(crate) max_plugin: Option<Size>,
+    /// Of calls on reused instances, one in so many is run again on a fresh one and compared; 0: none [default: 100].
+    #[arg(long, value_name = "NUMBER", env = "GAVEL_REUSED_CHECK")]
+    pub(crate) reused_check: Option<u32>,
     /// What is logged, such as `info` or `gavel=debug`.
     #[arg(long, value_name = "FILTER", env = "GAVEL_LOG", default_value = "info")]
     pub(crate) log: String,
@@ -156,6 +168,10 @@ pub(crate) struct ExplainArgs {
     /// A ping's, an order's or a lead's id: pg_…, po_… or ld_….
     #[arg(value_name = "ID")]
     pub(crate) id: String,
+    /// Decide the ping again, with the plugins and the buyers' answers of then, and say whether
+    /// the same comes of it.
+    #[arg(long)]
+    pub(crate) replay: bool,
     /// Print the records as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -163,8 +179,15 @@ pub(crate) struct ExplainArgs {
     pub(crate) admin: AdminArgs,
 }
 
-/// Which host is asked.
+/// `gavel plugin`
 #[derive(Debug, Args)]
+pub(crate) struct PluginArgs {
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+/// Which host is asked.
+#[derive(Debug, Clone, Args)]
 pub(crate) struct AdminArgs {
     /// The host's admin API; its token is read from GAVEL_ADMIN_TOKEN.
     #[arg(
@@ -182,17 +205,44 @@ mod tests {
 
     use super::*;
 
+    /// A command's path and those of everything below it that has no example.
+    fn without_example(path: &str, command: &clap::Command) -> Vec<String> {
+        let has = |help: &clap::builder::StyledStr| help.to_string().contains("Example:\n  ");
+        let own = (!command.get_after_help().is_some_and(has)).then(|| path.to_owned());
+        let below = command.get_subcommands().flat_map(|command| {
+            without_example(&format!("{path} {}", command.get_name()), command)
+        });
+        own.into_iter().chain(below).collect()
+    }
+
     #[test]
     fn the_command_line_is_sound_and_every_command_has_an_example() {
         Cli::command().debug_assert();
-        for command in Cli::command().get_subcommands() {
-            assert!(
-                command
-                    .get_after_help()
-                    .is_some_and(|help| help.to_string().contains("Example")),
-                "{}",
-                command.get_name()
-            );
+        let commands: Vec<_> = Cli::command()
+            .get_subcommands()
+            .flat_map(|command| without_example(command.get_name(), command))
+            .collect();
+        assert_eq!(commands, [""; 0]);
+    }
+
+    /// Every example of every command, without what stands before `gavel`.
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string);
+        let own = help.into_iter().flat_map(|help| {
+            let lines = help
+                .lines()
+                .filter_map(|line| Some(line.find("gavel ").map(|at| &line[at..])?.to_owned()));
+            lines.collect::<Vec<_>>()
+        });
+        own.chain(command.get_subcommands().flat_map(examples))
+            .collect()
+    }
+
+    #[test]
+    fn every_example_is_one_that_the_command_line_takes() {
+        for example in examples(&Cli::command()) {
+            let words = example.split_whitespace();
+            assert!(Cli::try_parse_from(words).is_ok(), "{example}");
         }
     }
 

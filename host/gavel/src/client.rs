@@ -1,4 +1,4 @@
-//! The admin API's other end, for `apply` and `explain`.
+//! The admin API's other end, for `apply`, `explain` and `plugin`.
 
 use std::time::Duration;
 
@@ -66,6 +66,13 @@ impl AdminClient {
         body: Vec<u8>,
     ) -> Result<Answer, Failure> {
         self.send(Method::PUT, path, Some((content_type, body)))
+            .await
+    }
+
+    /// `POST` of JSON below `/admin/v1/`.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        let body = body.to_string().into_bytes();
+        self.send(Method::POST, path, Some(("application/json", body)))
             .await
     }
 
@@ -147,6 +154,16 @@ impl AdminClient {
     }
 }
 
+/// A path with what follows `?`, written as URLs are.
+pub(crate) fn query(path: &str, pairs: &[(&str, String)]) -> String {
+    if pairs.is_empty() {
+        return path.to_owned();
+    }
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs);
+    format!("{path}?{}", query.finish())
+}
+
 impl Answer {
     /// The body of a good answer; what a problem says otherwise.
     pub(crate) fn ok(self) -> Result<Value, Failure> {
@@ -162,8 +179,24 @@ impl Answer {
         let text = |key: &str| self.body.get(key).and_then(Value::as_str);
         let title = text("title").unwrap_or("the host answered without saying why");
         let detail = text("detail")
+            .filter(|detail| *detail != title)
             .map(|detail| format!(": {detail}"))
             .unwrap_or_default();
         Failure(format!("{title}{detail} ({})", self.status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_written_as_urls_are() {
+        assert_eq!(query("plugins/a", &[]), "plugins/a");
+        let pairs = [("since", "2026-11-23T10:00:00+01:00".to_owned())];
+        assert_eq!(
+            query("p", &pairs),
+            "p?since=2026-11-23T10%3A00%3A00%2B01%3A00"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `gavel explain`: a ping's or a post's whole story, from a running host's records.
 
+mod replay;
 mod story;
 
 use gavel_market::ids::{LeadId, OrderId, PingId};
@@ -16,6 +17,9 @@ use crate::{
 pub(crate) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let order = order_of(&args.id)?;
     let host = AdminClient::new(&args.admin)?;
+    if args.replay {
+        return replay::run(&host, order.ping(), args.json).await;
+    }
     let paths = [
         ("ping", format!("pings/{}", order.ping())),
         ("order", format!("orders/{order}")),

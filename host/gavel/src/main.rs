@@ -14,9 +14,10 @@
 //! | [`admin`] | the admin API, and whether the host is well |
 //! | [`market_file`] | a market file with the plugins beside it |
 //! | [`demo`] | a whole example market on this machine |
+//! | [`plugin`] | `gavel plugin …`: plugins written, tried, uploaded and swapped |
 //! | [`check`], [`apply`], [`explain`], [`key`] | the other commands |
 //! | [`client`] | the admin API's other end |
-//! | [`out`] | standard output, and how a command fails |
+//! | [`out`], [`told`] | standard output, how a command fails, answers as lines |
 
 mod admin;
 mod apply;
@@ -31,9 +32,11 @@ mod key;
 mod logging;
 mod market_file;
 mod out;
+mod plugin;
 mod serve;
 mod start_market;
 mod supplier;
+mod told;
 
 use std::process::ExitCode;
 
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             Command::Apply(args) => apply::run(&args).await,
             Command::Key => key::run(),
             Command::Explain(args) => explain::run(&args).await,
+            Command::Plugin(args) => plugin::run(&args.command).await,
         }
     });
     // What still runs has had its time; waiting for it now could last for ever.

@@ -43,6 +43,9 @@ pub(crate) struct PluginFile {
     pub(crate) digest: Digest,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
+    /// The limits that the market sets for its calls, as they are written there: `memory`,
+    /// `time`, `log`. The gate calls it under them too.
+    pub(crate) limits: Vec<(&'static str, String)>,
 }
 
 /// Where a plugin's path is written.
@@ -52,6 +55,7 @@ struct PathKey {
     /// The key `path` itself, and its value with the quotes; byte offsets in the text.
     key: Range<usize>,
     value: Range<usize>,
+    limits: Vec<(&'static str, String)>,
 }
 
 impl MarketFile {
@@ -99,6 +103,7 @@ impl MarketFile {
                     name,
                     digest,
                     bytes,
+                    limits: path.limits,
                 });
             }
             Err(error) => {
@@ -162,15 +167,30 @@ fn paths(text: &str) -> Vec<PathKey> {
         return Vec::new();
     };
     let found = plugins.iter().filter_map(|(name, plugin)| {
-        let (key, value) = plugin.as_table_like()?.get_key_value("path")?;
+        let plugin = plugin.as_table_like()?;
+        let (key, value) = plugin.get_key_value("path")?;
         Some(PathKey {
             name: name.to_owned(),
             path: value.as_str()?.to_owned(),
             key: key.span()?,
             value: value.span()?,
+            limits: limits(plugin),
         })
     });
     found.collect()
+}
+
+/// A plugin's limits as they are written. One that is no text is the market's error, and said
+/// when the market is read.
+fn limits(plugin: &dyn toml_edit::TableLike) -> Vec<(&'static str, String)> {
+    let limits = plugin
+        .get("limits")
+        .and_then(toml_edit::Item::as_table_like);
+    let written = |key: &'static str| Some((key, limits?.get(key)?.as_str()?.to_owned()));
+    ["memory", "time", "log"]
+        .into_iter()
+        .filter_map(written)
+        .collect()
 }
 
 /// What is wrong with a market file, from here or from a host.
@@ -241,6 +261,14 @@ mod tests {
             .map(|plugin| (plugin.name.as_str(), plugin.digest))
             .collect();
         assert_eq!(plugins, [("roof", roof), ("http", http)]);
+    }
+
+    #[test]
+    fn a_plugins_limits_go_with_its_bytes() {
+        let folder = folder();
+        let file = MarketFile::read(&folder.path().join("market.toml")).unwrap();
+        assert_eq!(file.plugins[0].limits, [("time", "5ms".to_owned())]);
+        assert!(file.plugins[1].limits.is_empty());
     }
 
     #[test]

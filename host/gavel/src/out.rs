@@ -1,9 +1,6 @@
 //! Standard output, and how a command fails.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{io::Write as _, process::ExitCode};
 
 use crate::config::ConfigError;
 
@@ -20,14 +17,23 @@ impl From<ConfigError> for Failure {
 
 /// Prints a line on standard output, at once: whoever reads it may be waiting for it. Nobody
 /// reading any more is no reason to fail.
+///
+/// Colours are left out where no terminal is, or `NO_COLOR` is set.
 pub(crate) fn line(text: &str) {
-    let mut out = io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Prints lines on standard output.
+pub(crate) fn lines(texts: &[String]) {
+    for text in texts {
+        line(text);
+    }
 }
 
 /// Prints a line on standard error.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Says why on standard error.

@@ -190,8 +190,12 @@ async fn exchange(config: &Config) -> Result<Exchange, Failure> {
             )));
         }
     };
-    let sandbox =
-        Sandbox::new(SandboxSettings::default()).map_err(|error| Failure(causes(&error)))?;
+    // Compiled code is sealed under a key that follows from the store's, and is of no use elsewhere.
+    let sandbox = SandboxSettings {
+        code_key: Some(store.keyed_hash("compiled code", b"").0),
+        ..config.sandbox.clone()
+    };
+    let sandbox = Sandbox::new(sandbox).map_err(|error| Failure(causes(&error)))?;
     Exchange::start(store, sandbox, config.exchange.clone())
         .await
         .map_err(|error| Failure(causes(&error)))

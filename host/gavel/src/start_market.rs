@@ -4,12 +4,13 @@ use std::path::Path;
 
 use gavel_exchange::{
     Exchange,
-    api::{MarketRefused, OperatorRefused, RevisionView},
+    api::{Limits, MarketRefused, OperatorRefused, RevisionView, Upload},
 };
 use gavel_market::ids::Digest;
 
 use crate::{
     check::counted,
+    config::{Size, Span},
     market_file::{Fault, MarketFile},
     out::Failure,
 };
@@ -73,10 +74,15 @@ async fn put(exchange: &Exchange, file: &MarketFile) -> Result<u64, Failure> {
         .iter()
         .filter(|plugin| !has(&plugin.name, plugin.digest))
     {
-        let version = exchange
-            .upload_plugin(plugin.name.clone(), plugin.bytes.clone())
-            .await;
-        let version = version.map_err(|error| {
+        let upload = Upload {
+            name: plugin.name.clone(),
+            bytes: plugin.bytes.clone(),
+            cases: Vec::new(),
+            limits: limits(&plugin.limits),
+            activate: false,
+        };
+        let uploaded = exchange.upload_plugin(upload).await;
+        let (version, _) = uploaded.map_err(|error| {
             Failure(format!("plugin `{}` cannot be kept: {error}", plugin.name))
         })?;
         if let Some((code, words)) = version.refused {
@@ -90,6 +96,23 @@ async fn put(exchange: &Exchange, file: &MarketFile) -> Result<u64, Failure> {
         Ok(change) => Ok(change.revision),
         Err(MarketRefused::Invalid(errors)) => Err(refused(file, errors)),
         Err(other) => Err(Failure(format!("{}: {other}", file.shown()))),
+    }
+}
+
+/// A plugin's limits, read from how the market has them. What is no limit is the market's error, and
+/// said when it is read.
+fn limits(written: &[(&'static str, String)]) -> Limits {
+    let text = |key: &str| {
+        let (_, text) = written.iter().find(|(name, _)| *name == key)?;
+        Some(text.as_str())
+    };
+    let size = |key| Some(text(key)?.parse::<Size>().ok()?.0);
+    Limits {
+        memory: size("memory"),
+        time: text("time")
+            .and_then(|time| time.parse::<Span>().ok())
+            .map(|time| time.0),
+        log: size("log"),
     }
 }
 

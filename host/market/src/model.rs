@@ -4,7 +4,7 @@
 //! does. A request takes one `Arc<Market>` and uses it from start to end. Names and
 //! defaults are those of `market.example.toml`.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,19 @@ pub struct LeadType {
 }
 
 impl LeadType {
+    /// A lead type of these fields.
+    pub fn new(id: LeadTypeId, fields: Vec<FieldSpec>) -> Self {
+        let places = fields.iter().enumerate();
+        let by_name = places
+            .map(|(at, field)| (Arc::clone(&field.name), at))
+            .collect();
+        Self {
+            id,
+            fields,
+            by_name,
+        }
+    }
+
     /// A field and its place, by name.
     pub fn field(&self, name: &str) -> Option<(usize, &FieldSpec)> {
         let at = *self.by_name.get(name)?;
@@ -313,13 +326,35 @@ pub struct Retry {
     pub wait: Duration,
 }
 
-/// Where a secret's value comes from; the value itself is never in a market.
+/// Where a value that the host holds comes from; the value itself is never in a market.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
+pub enum HeldValue {
     /// An environment variable of the host's.
     Env(String),
     /// A file of the host's; one trailing line end is cut.
     File(String),
+}
+
+/// Where a secret's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The host holds it.
+    Held(HeldValue),
+    /// The host fetches it, and again before it expires.
+    OAuth2(TokenGrant),
+}
+
+/// How a token is fetched: the client-credentials grant of OAuth 2.0 (RFC 6749, section 4.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenGrant {
+    /// Where; http or https, without user, password or fragment.
+    pub token_url: url::Url,
+    /// As whom.
+    pub client_id: HeldValue,
+    /// With which secret.
+    pub client_secret: HeldValue,
+    /// For what: words of the token endpoint's own, separated by one blank each.
+    pub scope: Option<String>,
 }
 
 /// Scheme, name and port of where an account's requests may go.
@@ -394,6 +429,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// What decides for it: its filter, if it has one, and its adapter.
+    pub fn plugins(&self) -> impl Iterator<Item = &PluginUse> {
+        self.filter.iter().chain([&self.adapter])
+    }
+
     /// What tells this account's part of an order from another's: `order()` of the plugin
     /// interface is the order's id, a dot and this. 48 bits of a digest of the id, so that
     /// two accounts of one order do not meet.
@@ -446,6 +486,16 @@ pub struct CallLimits {
     pub time: Duration,
     /// Log lines together, in bytes.
     pub log: usize,
+}
+
+impl CallLimits {
+    /// What the memory may be, in bytes: from one page of WebAssembly to what a slot of the
+    /// sandbox's pool holds.
+    pub const MEMORY: RangeInclusive<u64> = 64 << 10..=256 << 20;
+    /// What the time may be: no ping waits longer than the most.
+    pub const TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+    /// What the log may be, in bytes.
+    pub const LOG: RangeInclusive<u64> = 0..=1 << 20;
 }
 
 impl Default for CallLimits {

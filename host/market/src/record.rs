@@ -137,6 +137,54 @@ pub struct Exchanged {
     pub cut: bool,
 }
 
+/// Where an account stands before bids are ranked: what its plugins and its buyer made of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Why it does not bid; none where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The plugin's own code for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// In words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Its bid, valid or not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Money>,
+}
+
+impl Standing {
+    /// Whether the two decide the same; words may differ.
+    pub fn decides_as(&self, other: &Self) -> bool {
+        (self.outcome, &self.code, self.bid) == (other.outcome, &other.code, other.bid)
+    }
+}
+
+/// What a plugin's shadow would have decided otherwise in one ping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// Which ping.
+    pub ping: PingId,
+    /// Which plugin.
+    pub plugin: PluginName,
+    /// The shadow's version.
+    pub digest: Digest,
+    /// One for each account that would have stood elsewhere.
+    pub accounts: Vec<Difference>,
+}
+
+/// Where one account stood, and where it would have stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Which account.
+    pub account: AccountId,
+    /// By the active version.
+    pub active: Standing,
+    /// By the shadow.
+    pub shadow: Standing,
+}
+
 /// How long the parts of a ping took, each in microseconds since the request's first byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use gavel_market::{
     ids::AccountId,
-    model::CallLimits,
+    model::{CallLimits, Instances},
     money::{Money, MoneyError},
 };
 
@@ -21,6 +21,9 @@ pub struct Call {
     pub limits: CallLimits,
     /// The order's id, a dot and a tag of the account: the same at ping and post.
     pub order: String,
+    /// Whether an instance that served other pings of this account may be asked; at a post
+    /// it is a fresh one in any case.
+    pub instances: Instances,
 }
 
 /// An answer, with what it cost and what it was based on.
@@ -34,8 +37,13 @@ pub struct Called<T> {
     pub lines_dropped: u32,
     /// Fields of the lead type that the plugin asked for, present or not, in the lead type's order.
     pub fields_read: Vec<String>,
-    /// Processor time from the fresh instance to the answer.
+    /// Processor time from the fresh instance to the answer; of a reused one, of this call alone.
     pub cpu: Duration,
+    /// The most that all the instance's memories together have had, in bytes.
+    pub memory: usize,
+    /// How a reused instance's answer to this very call differed; the answer here is a fresh
+    /// one's, and the plugin is given no reused instances any more.
+    pub stateful: Option<String>,
 }
 
 /// Whether a filter wants the lead.

@@ -1,24 +1,15 @@
-//! One call in a fresh instance: begun, bounded, and ended as an answer or a fault.
+//! A place for a call, and the ways in which it ends without an answer.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, time::Duration};
 
-use gavel_market::{
-    ids::{AccountId, Digest, PluginName},
-    model::CallLimits,
-};
+use gavel_market::ids::{AccountId, Digest, PluginName};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::{
-    Engine, PoolConcurrencyLimitError, Store, Trap, WasmBacktrace,
-    component::{Instance, InstancePre, Resource},
-};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::{
-    answer::Called,
     fault::{Fault, FaultKind, LogLine},
-    limits::{CROSSING_MAX_BYTES, HANDLES_MAX, MESSAGE_MAX_BYTES, SandboxSettings},
+    limits::{MESSAGE_MAX_BYTES, SandboxSettings},
     meter::Meter,
-    state::{Lead, State},
-    view::View,
     words::{clean, words},
 };
 
@@ -30,6 +21,8 @@ pub(crate) enum Stop {
     Said(String),
     /// The plugin returned something that it may not.
     Output(String),
+    /// It waited for so long inside a host function.
+    Waited(Duration),
 }
 
 impl From<wasmtime::Error> for Stop {
@@ -137,98 +130,27 @@ impl Room {
     }
 }
 
-/// A store made for one call, and the place it holds.
-pub(crate) struct Fresh<'a> {
-    // Dropped before the permit: a free place is free in the pool too.
-    pub(crate) store: Store<State>,
-    /// The plugin's function that runs, for a fault to name.
-    pub(crate) function: &'static str,
-    _permit: SemaphorePermit<'a>,
-}
-
-impl<'a> Fresh<'a> {
-    /// A store under the bounds of `limits`.
-    pub(crate) fn new(engine: &Engine, limits: &CallLimits, permit: SemaphorePermit<'a>) -> Self {
-        let mut store = Store::new(engine, State::new(limits, Meter::new(limits.time)));
-        store.limiter(|state| state);
-        store.set_hostcall_fuel(CROSSING_MAX_BYTES);
-        store.set_max_component_handles(HANDLES_MAX);
-        store.epoch_deadline_callback(|store| Ok(store.data().meter.at_tick()));
-        store.set_epoch_deadline(1);
-        Self {
-            store,
-            function: "start",
-            _permit: permit,
-        }
-    }
-
-    /// What counts this call's time.
-    pub(crate) fn meter(&self) -> Arc<Meter> {
-        Arc::clone(&self.store.data().meter)
-    }
-
-    /// An instance; its start functions run in here, so they are bounded as the rest.
-    pub(crate) async fn instantiate(
-        &mut self,
-        plugin: &InstancePre<State>,
-    ) -> Result<Instance, Stop> {
-        Ok(plugin.instantiate_async(&mut self.store).await?)
-    }
-
-    /// The handle of a lead that the plugin may borrow.
-    pub(crate) fn show(&mut self, view: View, order: &str) -> Result<Resource<Lead>, Stop> {
-        let lead = self.store.data_mut().show(Lead {
-            view,
-            order: order.to_owned(),
-        });
-        lead.map_err(|error| Stop::Wasm(error.into()))
-    }
-
-    /// The end: the answer and what the host noted meanwhile, or the fault.
-    pub(crate) fn end<T>(self, result: Result<T, Stop>) -> Result<Called<T>, Broken> {
-        let Self {
-            store,
-            function,
-            _permit,
-        } = self;
-        let state = store.into_data();
-        let fields_read = state.fields_read();
-        let State {
-            meter,
-            log,
-            refused,
-            ..
-        } = state;
-        match result {
-            Ok(value) => Ok(Called {
-                value,
-                log: log.lines,
-                lines_dropped: log.dropped,
-                fields_read,
-                cpu: meter.used(),
-            }),
-            Err(stop) => {
-                let (kind, message) = explained(&stop, refused.as_deref(), &meter);
-                Err(Broken {
-                    kind,
-                    function,
-                    message,
-                    log: log.lines,
-                    lines_dropped: log.dropped,
-                })
-            }
-        }
-    }
-}
-
 /// Which kind of fault it is, and what happened in words.
-fn explained(stop: &Stop, refused: Option<&str>, meter: &Meter) -> (FaultKind, String) {
+pub(crate) fn explained(stop: &Stop, refused: Option<&str>, meter: &Meter) -> (FaultKind, String) {
     match stop {
         Stop::Said(said) => (FaultKind::Error, words(said)),
         Stop::Output(wrong) => (FaultKind::Output, clean(wrong, MESSAGE_MAX_BYTES)),
+        Stop::Waited(waited) => (
+            FaultKind::Time,
+            format!(
+                "waited for {waited:?} inside host functions; it may wait for {:?}",
+                meter.wall_limit()
+            ),
+        ),
         Stop::Wasm(error) => {
             let kind = kind_of(error, refused.is_some());
             let mut message = match kind {
+                FaultKind::Time if meter.used() < meter.limit() => format!(
+                    "held a thread for {:?} on a busy machine, {:?} of it computing; it may hold one for {:?}",
+                    meter.held(),
+                    meter.used(),
+                    meter.wall_limit()
+                ),
                 FaultKind::Time => format!(
                     "used {:?} of processor time; it may use {:?}",
                     meter.used(),

@@ -13,10 +13,10 @@ use wasmtime::{
 use crate::{
     error::SandboxError,
     limits::{
-        BACKTRACE_FRAMES, CALL_STACK_BYTES, MEMORY_KEPT_RESIDENT_BYTES, MEMORY_MAX_BYTES,
-        POOL_CORE_INSTANCES_PER_PLUGIN, POOL_INSTANCE_BYTES, POOL_MEMORIES_PER_PLUGIN,
-        POOL_TABLES_PER_PLUGIN, SandboxSettings, TABLE_ELEMENTS_MAX, TABLE_KEPT_RESIDENT_BYTES,
-        TICK, WASM_STACK_BYTES,
+        BACKTRACE_FRAMES, CALL_STACK_BYTES, CORE_INSTANCES_MAX, MEMORIES_MAX,
+        MEMORY_KEPT_RESIDENT_BYTES, MEMORY_MAX_BYTES, POOL_INSTANCE_BYTES, POOL_ROOMIER,
+        SandboxSettings, TABLE_ELEMENTS_MAX, TABLE_KEPT_RESIDENT_BYTES, TABLES_MAX, TICK,
+        WASM_STACK_BYTES,
     },
 };
 
@@ -60,20 +60,29 @@ fn config() -> Config {
     // collection, exceptions and stack switching are not even compiled in.
     config
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         // Differs from machine to machine by design.
-        .wasm_relaxed_simd(false);
+        .wasm_relaxed_simd(false)
+        // A module still has one memory (the pool sees to it); but where a component's parts
+        // have one each, as QuickJS's, wasmtime passes values between them by modules that
+        // import two, and without this its compiler panics.
+        .wasm_multi_memory(true);
     config
 }
 
 /// A pool that hands out instances without asking the kernel, as often as it can.
+///
+/// It has room for every call that may be under way beside every instance that may be
+/// kept, each as large as a plugin may be: of a plugin that the gate let through, no call
+/// ever finds it full.
 fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
-    let calls = settings.concurrent_calls;
-    let memories = settings
-        .warm_instances
-        .max(calls.saturating_mul(POOL_MEMORIES_PER_PLUGIN));
+    let alive = settings
+        .concurrent_calls
+        .saturating_add(settings.reused_instances);
+    let for_all = |each: usize| alive.saturating_mul(count(each));
+    let memories = settings.warm_instances.max(for_all(MEMORIES_MAX));
+    let roomier = |each: usize| count(each).saturating_mul(POOL_ROOMIER);
     let mut pool = PoolingAllocationConfig::new();
     pool
         // A used slot's dirty pages are found and rewritten in place, rather than unmapped
@@ -86,18 +95,24 @@ fn pool(settings: &SandboxSettings) -> PoolingAllocationConfig {
         .total_memories(memories)
         .max_memory_size(MEMORY_MAX_BYTES)
         .max_memories_per_module(1)
-        .max_memories_per_component(POOL_MEMORIES_PER_PLUGIN)
-        .total_tables(memories.max(calls.saturating_mul(POOL_TABLES_PER_PLUGIN)))
+        .max_memories_per_component(roomier(MEMORIES_MAX))
+        .total_tables(memories.max(for_all(TABLES_MAX)))
         .table_elements(TABLE_ELEMENTS_MAX)
-        .max_tables_per_module(POOL_TABLES_PER_PLUGIN)
-        .max_tables_per_component(POOL_TABLES_PER_PLUGIN)
-        .total_stacks(calls)
-        .total_component_instances(calls)
-        .total_core_instances(calls.saturating_mul(POOL_CORE_INSTANCES_PER_PLUGIN))
-        .max_core_instances_per_component(POOL_CORE_INSTANCES_PER_PLUGIN)
+        .max_tables_per_module(roomier(TABLES_MAX))
+        .max_tables_per_component(roomier(TABLES_MAX))
+        // An instance that is kept keeps its stack.
+        .total_stacks(alive)
+        .total_component_instances(alive)
+        .total_core_instances(for_all(CORE_INSTANCES_MAX))
+        .max_core_instances_per_component(roomier(CORE_INSTANCES_MAX))
         .max_core_instance_size(POOL_INSTANCE_BYTES)
         .max_component_instance_size(POOL_INSTANCE_BYTES);
     pool
+}
+
+/// A number of things as wasmtime counts them.
+fn count(things: usize) -> u32 {
+    u32::try_from(things).unwrap_or(u32::MAX)
 }
 
 /// Ticks the engine's epoch from a thread of its own until the engine is gone.

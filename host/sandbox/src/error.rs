@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::words::words;
+
 /// The sandbox itself could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -11,6 +13,9 @@ pub enum SandboxError {
     /// The epoch clock's thread did not start.
     #[error("the sandbox's clock does not start")]
     Clock(#[source] std::io::Error),
+    /// wasmtime does not give a plugin's compiled code out.
+    #[error("the plugin's compiled code cannot be written down: {0}")]
+    Code(String),
 }
 
 /// Why an upload is no plugin (`rules.md`, Plugins), in words its engineer can act on.
@@ -70,7 +75,7 @@ impl fmt::Display for ConfigRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.as_str() {
             "" => f.write_str(&self.message),
-            path => write!(f, "{path}: {}", self.message),
+            path => write!(f, "{}: {}", words(path), self.message),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! From uploaded bytes to a component whose world is known: the gate's first steps.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use wasmtime::{
-    Engine,
+    Engine, Module,
     component::{Component, Linker, types::ComponentItem},
 };
 use wit_component::ComponentEncoder;
@@ -14,9 +17,10 @@ use crate::{
         filter::exports::gavel::buyer::{about, filter},
     },
     error::GateError,
+    instance::{Checked, World},
     limits::{MEMORIES_MAX, TABLES_MAX},
-    plugin::{Checked, World},
     state::State,
+    wasi,
     words::clean,
 };
 
@@ -27,23 +31,46 @@ const CORE_VERSION: [u8; 4] = [1, 0, 0, 0];
 const COMPONENT_VERSION: [u8; 4] = [0x0d, 0, 1, 0];
 
 /// The version of the interface that this host speaks.
-const VERSION: &str = "1.0.0";
+pub(crate) const VERSION: &str = "1.0.0";
 /// What a plugin may import.
 const OFFERED: [&str; 2] = ["gavel:buyer/leads", "gavel:buyer/logging"];
 
 /// Longest message of a compiler that is passed on, in bytes.
 const COMPILER_WORDS_MAX_BYTES: usize = 2 << 10;
 
-/// Bytes as compiled code; a core module is wrapped first.
-pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, GateError> {
+/// What an upload is: wasm that has yet to be compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A core module, to be wrapped.
+    Core,
+    Component,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Core => "a core module, which is wrapped into a component",
+            Self::Component => "a component",
+        })
+    }
+}
+
+/// Which form `bytes` have. Compiled code is none: whoever uploads that could run anything.
+pub(crate) fn form(bytes: &[u8]) -> Result<Form, GateError> {
     if Engine::detect_precompiled(bytes).is_some() {
         return Err(GateError::Precompiled);
     }
-    let is_core = recognise(bytes)?;
+    recognise(bytes)
+}
+
+/// Bytes as compiled code; a core module is wrapped first.
+pub(crate) fn compile(engine: &Engine, form: Form, bytes: &[u8]) -> Result<Component, GateError> {
     // A plugin that finds a bug in a compiler must not take the caller's thread along.
     let compiled = catch_unwind(AssertUnwindSafe(|| {
         let wrapped;
-        let component = if is_core {
+        let component = if form == Form::Core {
+            // The wrapper takes for granted what the engine checks.
+            Module::validate(engine, bytes).map_err(|error| format!("{error:#}"))?;
             wrapped = wrap(bytes)?;
             &wrapped
         } else {
@@ -60,16 +87,22 @@ pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, GateEr
     })
 }
 
-/// Whether `bytes` begin as a core module rather than as a component. What begins as
-/// neither gets words for it, which a compiler's would not be.
-fn recognise(bytes: &[u8]) -> Result<bool, GateError> {
+/// Bytes of compiled code.
+pub(crate) fn code_bytes(component: &Component) -> u64 {
+    let code = component.image_range();
+    code.end.addr().saturating_sub(code.start.addr()) as u64
+}
+
+/// Whether `bytes` begin as a core module or as a component. What begins as neither gets
+/// words for it, which a compiler's would not be.
+fn recognise(bytes: &[u8]) -> Result<Form, GateError> {
     let no = |why: &str| Err(GateError::NotCompilable(why.into()));
     match bytes.split_at_checked(8) {
         None if bytes.is_empty() => no("is an empty file"),
         None => no("is too short to be wasm"),
         Some((head, _)) => match head.split_at_checked(4) {
-            Some((WASM_MAGIC, version)) if version == CORE_VERSION => Ok(true),
-            Some((WASM_MAGIC, version)) if version == COMPONENT_VERSION => Ok(false),
+            Some((WASM_MAGIC, version)) if version == CORE_VERSION => Ok(Form::Core),
+            Some((WASM_MAGIC, version)) if version == COMPONENT_VERSION => Ok(Form::Component),
             Some((WASM_MAGIC, _)) => no("is of a version of wasm that this host does not know"),
             _ if bytes.trim_ascii_start().starts_with(b"(") => {
                 no("is wasm as text; upload the binary form")
@@ -95,11 +128,10 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
 pub(crate) fn check_world(
     linker: &Linker<State>,
     component: &Component,
+    names: &Names,
 ) -> Result<Checked, GateError> {
-    let names = Names::of(linker.engine(), component);
     names.check_imports()?;
     let is_filter = names.check_exports()?;
-    check_size(component)?;
     let wrong = |error: wasmtime::Error| {
         GateError::WrongWorld(clean(&format!("{error:#}"), COMPILER_WORDS_MAX_BYTES))
     };
@@ -117,8 +149,8 @@ pub(crate) fn check_world(
     })
 }
 
-/// What a component needs of the pool for each call.
-fn check_size(component: &Component) -> Result<(), GateError> {
+/// Whether a component needs no more memories and tables than a call may have.
+pub(crate) fn check_size(component: &Component) -> Result<(), GateError> {
     let Some(needed) = component.resources_required() else {
         return Err(GateError::NotInstantiable(
             "imports a core module; a plugin brings all its code along".into(),
@@ -139,13 +171,13 @@ fn check_size(component: &Component) -> Result<(), GateError> {
 }
 
 /// The names that a component imports and exports.
-struct Names {
-    imports: Vec<String>,
-    exports: Vec<String>,
+pub(crate) struct Names {
+    pub(crate) imports: Vec<String>,
+    pub(crate) exports: Vec<String>,
 }
 
 impl Names {
-    fn of(engine: &Engine, component: &Component) -> Self {
+    pub(crate) fn of(engine: &Engine, component: &Component) -> Self {
         let world = component.component_type();
         // A component may import types for its own use; those are not things to be offered.
         let is_thing = |item: &ComponentItem| !matches!(item, ComponentItem::Type(_));
@@ -161,7 +193,8 @@ impl Names {
     fn check_imports(&self) -> Result<(), GateError> {
         let is_offered = |import: &&String| {
             let (interface, version) = split(import);
-            OFFERED.contains(&interface) && version.is_some_and(is_spoken)
+            (OFFERED.contains(&interface) && version.is_some_and(is_spoken))
+                || (wasi::INTERFACES.contains(&interface) && version.is_some_and(is_wasi_0_2))
         };
         let missing: Vec<_> = self
             .imports
@@ -182,7 +215,8 @@ impl Names {
             )
         } else if missing.iter().any(|import| import.starts_with("wasi:")) {
             format!(
-                "imports {list}; a plugin gets no files, network, clock or environment: build it without WASI"
+                "imports {list}, which is not offered; of WASI a plugin may import cli, clocks, filesystem, io, random and \
+                 sockets of version 0.2, with nothing behind them"
             )
         } else {
             format!(
@@ -191,6 +225,16 @@ impl Names {
             )
         };
         Err(GateError::WrongWorld(why))
+    }
+
+    /// Which version of our interface it offers, in words, where that is not one spoken here.
+    fn version_found(&self) -> Option<String> {
+        let mut exports = self.exports.iter();
+        let found = exports.find(|export| is_ours_of_another_version(export))?;
+        Some(split(found).1.map_or_else(
+            || "no version at all".into(),
+            |version| format!("version {version}"),
+        ))
     }
 
     /// Whether it is a filter; else it is an adapter.
@@ -213,15 +257,10 @@ impl Names {
         ) {
             (true, true, false) => Ok(true),
             (true, false, true) => Ok(false),
-            _ if self
-                .exports
-                .iter()
-                .any(|export| is_ours_of_another_version(export)) =>
-            {
-                wrong(&format!(
-                    "was built for another version of gavel:buyer; this host speaks {VERSION}"
-                ))
-            }
+            _ if self.version_found().is_some() => wrong(&format!(
+                "was built for {} of gavel:buyer; this host speaks {VERSION}",
+                self.version_found().unwrap_or_default()
+            )),
             (true, true, true) => {
                 wrong("is a filter and an adapter in one; make two plugins of it")
             }
@@ -254,6 +293,11 @@ fn split(name: &str) -> (&str, Option<&str>) {
 /// Versions match along 1.x; a pre-release matches nothing.
 fn is_spoken(version: &str) -> bool {
     version.starts_with("1.") && !version.contains('-')
+}
+
+/// Versions of WASI match along 0.2.x.
+fn is_wasi_0_2(version: &str) -> bool {
+    version.starts_with("0.2.") && !version.contains('-')
 }
 
 fn is_ours_of_another_version(name: &str) -> bool {

@@ -1,33 +1,32 @@
 //! A plugin that passed the gate, and the questions it can be asked.
 //!
 //! Each question is one call: a place, a fresh store and instance, `open`, the question,
-//! and all of it dropped. Nothing is left for the next.
+//! and all of it dropped. Nothing is left for the next – unless the operator has said that
+//! instances are reused, and then never at a post, and watched.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use gavel_market::{
     ids::{AccountId, Digest, PluginName},
-    model::CallLimits,
+    model::{CallLimits, Instances},
 };
 use jsonschema::Validator;
-use wasmtime::{
-    Store,
-    component::{Instance, InstancePre, ResourceAny},
-};
+use wasmtime::component::Component;
 
 use crate::{
     answer::{Call, Called, PingStep, PostStep, Response, Verdict, Won},
-    bindings::{
-        adapter::exports::gavel::buyer::adapter,
-        filter::exports::gavel::buyer::{about, filter},
-    },
-    call::{Broken, Fresh, Stop},
+    call::Broken,
     error::ConfigRefused,
-    fault::Fault,
+    fault::{Fault, FaultKind},
+    instance::{Checked, Live},
+    meter::Watch,
+    question::{Ping, Post, Qualify, Question},
+    reused::PluginId,
     sandbox::Sandbox,
     schema::{self, About},
-    state::State,
-    translate,
     view::{PingView, PostView, View},
 };
 
@@ -49,33 +48,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where the functions of a plugin's world are, looked up once.
-pub(crate) enum World {
-    Filter(filter::GuestIndices),
-    Adapter(adapter::GuestIndices),
-}
-
-/// A component whose world has been checked: all that a call needs but an instance.
-pub(crate) struct Checked {
-    pub(crate) component: InstancePre<State>,
-    pub(crate) about: about::GuestIndices,
-    pub(crate) world: World,
-}
-
-impl Checked {
-    /// Looks up and type-checks the world's functions in an instance.
-    pub(crate) fn load(
-        &self,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> wasmtime::Result<()> {
-        match &self.world {
-            World::Filter(world) => world.load(store, instance).map(drop),
-            World::Adapter(world) => world.load(store, instance).map(drop),
-        }
-    }
-}
-
 /// A plugin at one version, ready to be asked.
 ///
 /// Cheap to clone; its compiled code lives for as long as a clone does. Calls need a tokio
@@ -91,6 +63,15 @@ struct Inner {
     checked: Checked,
     about: About,
     schema: Validator,
+    id: PluginId,
+    /// How it was found to keep state.
+    stateful: OnceLock<String>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sandbox.reused().forget(self.id);
+    }
 }
 
 impl fmt::Debug for Plugin {
@@ -113,6 +94,7 @@ impl Plugin {
         (about, schema): (About, Validator),
     ) -> Self {
         let (sandbox, name) = (sandbox.clone(), name.clone());
+        let id = sandbox.reused().introduce();
         Self(Arc::new(Inner {
             sandbox,
             name,
@@ -121,6 +103,8 @@ impl Plugin {
             checked,
             about,
             schema,
+            id,
+            stateful: OnceLock::new(),
         }))
     }
 
@@ -136,10 +120,7 @@ impl Plugin {
 
     /// What it is for.
     pub fn kind(&self) -> Kind {
-        match self.0.checked.world {
-            World::Filter(_) => Kind::Filter,
-            World::Adapter(_) => Kind::Adapter,
-        }
+        self.0.checked.kind()
     }
 
     /// What it says of itself.
@@ -162,40 +143,31 @@ impl Plugin {
             config: config.into(),
             limits,
             order: String::new(),
+            instances: Instances::Fresh,
         };
         let refused = |broken: Broken| ConfigRefused {
             path: String::new(),
             message: broken.refusal(),
         };
-        let mut fresh = self.begin(&call).await.map_err(refused)?;
-        let result = fresh.meter().count(self.only_open(&mut fresh, &call)).await;
-        fresh.end(result).map(drop).map_err(refused)
+        let place = self.0.sandbox.room().soon().await;
+        let _place = place.ok_or_else(|| refused(Broken::overloaded()))?;
+        let mut live = self.fresh(&call);
+        let opened = live.only_open(&self.0.checked, &call).await;
+        opened.map_err(|stop| refused(live.stopped(&stop)))
     }
 
     /// Asks a filter about a pinged lead.
     pub async fn qualify(&self, call: &Call, lead: &PingView) -> Result<Called<Verdict>, Fault> {
-        self.verdict(call, View::Ping(lead.clone())).await
+        self.ask(call, Qualify(View::Ping(lead.clone()))).await
     }
 
-    /// Asks a filter about a posted lead, personal fields included.
+    /// Asks a filter about a posted lead, personal fields included. Always in a fresh instance.
     pub async fn qualify_full(
         &self,
         call: &Call,
         lead: &PostView,
     ) -> Result<Called<Verdict>, Fault> {
-        self.verdict(call, View::Post(lead.clone())).await
-    }
-
-    async fn verdict(&self, call: &Call, lead: View) -> Result<Called<Verdict>, Fault> {
-        let mut fresh = self
-            .begin(call)
-            .await
-            .map_err(|broken| self.fault(call, broken))?;
-        let result = fresh
-            .meter()
-            .count(self.ask_filter(&mut fresh, call, lead))
-            .await;
-        fresh.end(result).map_err(|broken| self.fault(call, broken))
+        self.ask(call, Qualify(View::Post(lead.clone()))).await
     }
 
     /// Asks an adapter what comes next in a ping, given the answers so far, oldest first.
@@ -205,18 +177,11 @@ impl Plugin {
         lead: &PingView,
         answers: &[Response],
     ) -> Result<Called<PingStep>, Fault> {
-        let mut fresh = self
-            .begin(call)
-            .await
-            .map_err(|broken| self.fault(call, broken))?;
-        let result = fresh
-            .meter()
-            .count(self.ask_ping(&mut fresh, call, lead, answers))
-            .await;
-        fresh.end(result).map_err(|broken| self.fault(call, broken))
+        self.ask(call, Ping { lead, answers }).await
     }
 
     /// Asks an adapter what comes next in a post, given the answers so far, oldest first.
+    /// Always in a fresh instance.
     pub async fn post(
         &self,
         call: &Call,
@@ -224,124 +189,159 @@ impl Plugin {
         won: &Won,
         answers: &[Response],
     ) -> Result<Called<PostStep>, Fault> {
-        let mut fresh = self
-            .begin(call)
-            .await
-            .map_err(|broken| self.fault(call, broken))?;
-        let result = fresh
-            .meter()
-            .count(self.ask_post(&mut fresh, call, lead, (won, answers)))
-            .await;
-        fresh.end(result).map_err(|broken| self.fault(call, broken))
+        self.ask(call, Post { lead, won, answers }).await
     }
 
-    async fn begin(&self, call: &Call) -> Result<Fresh<'_>, Broken> {
-        let sandbox = &self.0.sandbox;
-        let permit = sandbox.room().soon().await.ok_or_else(Broken::overloaded)?;
-        Ok(Fresh::new(sandbox.engine(), &call.limits, permit))
+    /// One call: a place, an instance, the question, and an answer or a fault.
+    async fn ask<Q: Question>(&self, call: &Call, question: Q) -> Result<Called<Q::Answer>, Fault> {
+        let is_reused = call.instances == Instances::Reused
+            && question.may_be_reused()
+            && self.0.stateful.get().is_none();
+        let asked = match self.0.sandbox.room().soon().await {
+            Some(_place) if is_reused => self.ask_reused(call, &question).await,
+            Some(_place) => self.ask_fresh(call, &question).await,
+            None => Err(Broken::overloaded()),
+        };
+        asked.map_err(|broken| broken.of(&call.account, &self.0.name, self.0.digest))
     }
 
-    fn fault(&self, call: &Call, broken: Broken) -> Fault {
-        broken.of(&call.account, &self.0.name, self.0.digest)
-    }
-
-    async fn only_open(&self, fresh: &mut Fresh<'_>, call: &Call) -> Result<(), Stop> {
-        match self.0.checked.world {
-            World::Filter(_) => self.open_filter(fresh, call).await.map(drop),
-            World::Adapter(_) => self.open_adapter(fresh, call).await.map(drop),
+    /// Asks an instance that nobody asked before, and drops it.
+    async fn ask_fresh<Q: Question>(
+        &self,
+        call: &Call,
+        question: &Q,
+    ) -> Result<Called<Q::Answer>, Broken> {
+        let mut live = self.fresh(call);
+        match live.ask(&self.0.checked, call, question).await {
+            Ok(answer) => Ok(live.answered(answer)),
+            Err(stop) => Err(live.stopped(&stop)),
         }
     }
 
-    async fn ask_filter(
+    /// Asks an instance that was asked before, if there is one, and keeps it for the next.
+    ///
+    /// Some answers, and every fault, are held against those of a fresh instance. Where
+    /// they differ the fresh one counts.
+    async fn ask_reused<Q: Question>(
         &self,
-        fresh: &mut Fresh<'_>,
         call: &Call,
-        lead: View,
-    ) -> Result<Verdict, Stop> {
-        let (plugin, account) = self.open_filter(fresh, call).await?;
-        let lead = fresh.show(lead, &call.order)?;
-        fresh.function = "qualify";
-        let said = plugin
-            .account()
-            .call_qualify(&mut fresh.store, account, lead)
-            .await?;
-        translate::verdict(said.map_err(Stop::Said)?)
-    }
-
-    async fn ask_ping(
-        &self,
-        fresh: &mut Fresh<'_>,
-        call: &Call,
-        lead: &PingView,
-        answers: &[Response],
-    ) -> Result<PingStep, Stop> {
-        let (plugin, account) = self.open_adapter(fresh, call).await?;
-        let lead = fresh.show(View::Ping(lead.clone()), &call.order)?;
-        let answers = translate::answers(answers);
-        fresh.function = "ping";
-        let said = plugin
-            .account()
-            .call_ping(&mut fresh.store, account, lead, &answers)
-            .await?;
-        translate::ping_step(said.map_err(Stop::Said)?)
-    }
-
-    async fn ask_post(
-        &self,
-        fresh: &mut Fresh<'_>,
-        call: &Call,
-        lead: &PostView,
-        (won, answers): (&Won, &[Response]),
-    ) -> Result<PostStep, Stop> {
-        let (plugin, account) = self.open_adapter(fresh, call).await?;
-        let lead = fresh.show(View::Post(lead.clone()), &call.order)?;
-        let (won, answers) = (translate::won(won), translate::answers(answers));
-        fresh.function = "post";
-        let said = plugin
-            .account()
-            .call_post(&mut fresh.store, account, lead, &won, &answers)
-            .await?;
-        translate::post_step(said.map_err(Stop::Said)?, &mut fresh.store.data_mut().log)
-    }
-
-    async fn open_filter(
-        &self,
-        fresh: &mut Fresh<'_>,
-        call: &Call,
-    ) -> Result<(filter::Guest, ResourceAny), Stop> {
-        let World::Filter(world) = &self.0.checked.world else {
-            return Err(self.other_kind());
+        question: &Q,
+    ) -> Result<Called<Q::Answer>, Broken> {
+        let (id, reused) = (self.0.id, self.0.sandbox.reused());
+        let taken = reused.take(id, &call.account, &call.config, &call.limits);
+        let was_asked_before = taken.is_some();
+        let mut live = match taken {
+            Some(mut live) => {
+                live.begin(&call.limits, Watch::Timer);
+                live
+            }
+            None => self.fresh(call),
         };
-        let instance = fresh.instantiate(&self.0.checked.component).await?;
-        let plugin = world.load(&mut fresh.store, &instance)?;
-        fresh.function = "open";
-        let account = plugin
-            .account()
-            .call_open(&mut fresh.store, &call.config)
-            .await?;
-        Ok((plugin, account.map_err(Stop::Said)?))
-    }
-
-    async fn open_adapter(
-        &self,
-        fresh: &mut Fresh<'_>,
-        call: &Call,
-    ) -> Result<(adapter::Guest, ResourceAny), Stop> {
-        let World::Adapter(world) = &self.0.checked.world else {
-            return Err(self.other_kind());
+        let called = match live.ask(&self.0.checked, call, question).await {
+            Ok(answer) => Ok(live.answered(answer)),
+            Err(stop) => Err(live.stopped(&stop)),
         };
-        let instance = fresh.instantiate(&self.0.checked.component).await?;
-        let plugin = world.load(&mut fresh.store, &instance)?;
-        fresh.function = "open";
-        let account = plugin
-            .account()
-            .call_open(&mut fresh.store, &call.config)
-            .await?;
-        Ok((plugin, account.map_err(Stop::Said)?))
+        // One instance at a time: the call has one place.
+        match &called {
+            Ok(_) => self.keep(call, live),
+            Err(_) => drop(live),
+        }
+        if !was_asked_before || called.is_ok() && !reused.is_to_be_checked() {
+            return called;
+        }
+        let fresh = self.ask_fresh(call, question).await;
+        let Some(differs) = difference::<Q>(&called, &fresh) else {
+            // Of two faults the one that anybody can repeat.
+            return if called.is_ok() { called } else { fresh };
+        };
+        let differs = self.is_stateful(differs);
+        fresh.map(|fresh| Called {
+            stateful: Some(differs),
+            ..fresh
+        })
     }
 
-    /// A market that names a plugin for what it is not is refused before it gets here.
-    fn other_kind(&self) -> Stop {
-        Stop::Said(format!("this plugin is of kind {}", self.kind()))
+    fn keep(&self, call: &Call, live: Live) {
+        let (id, reused) = (self.0.id, self.0.sandbox.reused());
+        reused.keep(id, &call.account, live, &call.limits);
+        if self.0.stateful.get().is_some() {
+            // It was found out while this call was under way.
+            reused.forget(id);
+        }
+    }
+
+    /// From now on it is given fresh instances only.
+    fn is_stateful(&self, differs: String) -> String {
+        tracing::warn!(
+            plugin = %self.0.name,
+            digest = %self.0.digest.short(),
+            "the plugin keeps state from one call to the next and is given fresh instances from now on: {differs}"
+        );
+        let _ = self.0.stateful.set(differs.clone());
+        self.0.sandbox.reused().forget(self.0.id);
+        differs
+    }
+
+    /// Why it is no longer given reused instances: it was caught keeping state.
+    pub fn stateful(&self) -> Option<String> {
+        self.0.stateful.get().cloned()
+    }
+
+    /// A store of its own for a call that has a place.
+    fn fresh(&self, call: &Call) -> Live {
+        Live::new(self.0.sandbox.engine(), &call.limits, Watch::Timer)
+    }
+
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.0.sandbox
+    }
+
+    pub(crate) fn component(&self) -> &Component {
+        self.0.checked.component.component()
+    }
+}
+
+/// What tells a reused instance's end from a fresh one's, if anything does, without a word
+/// of what was said.
+///
+/// The log is not compared: that of a fresh instance has what `open` said. A fresh instance
+/// that was not given the time or the room says nothing about state.
+fn difference<Q: Question>(
+    reused: &Result<Called<Q::Answer>, Broken>,
+    fresh: &Result<Called<Q::Answer>, Broken>,
+) -> Option<String> {
+    match (reused, fresh) {
+        (Ok(reused), Ok(fresh)) if reused.value != fresh.value => {
+            Some(Q::difference(&reused.value, &fresh.value))
+        }
+        (Ok(reused), Ok(fresh)) => (reused.fields_read != fresh.fields_read).then(|| {
+            format!(
+                "it reads other fields than a fresh one: {} rather than {}",
+                list(&reused.fields_read),
+                list(&fresh.fields_read)
+            )
+        }),
+        (Err(reused), Ok(_)) => Some(format!(
+            "it ends in {} in {} where a fresh one answers",
+            reused.kind.outcome(),
+            reused.function
+        )),
+        (Ok(_), Err(fresh)) => match fresh.kind {
+            FaultKind::Time | FaultKind::Overloaded => None,
+            _ => Some(format!(
+                "it answers where a fresh one ends in {} in {}",
+                fresh.kind.outcome(),
+                fresh.function
+            )),
+        },
+        (Err(_), Err(_)) => None,
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "none".into()
+    } else {
+        names.join(", ")
     }
 }

@@ -14,21 +14,28 @@ use gavel_market::{
 };
 use wasmtime::{
     Engine,
-    component::{HasSelf, Linker},
+    component::{Component, HasSelf, Linker},
 };
 
 use crate::{
     bindings::filter::gavel::buyer::{leads, logging},
-    call::{Fresh, Room},
+    call::{Broken, Room},
     error::{GateError, SandboxError},
-    gate,
-    limits::SandboxSettings,
-    plugin::{Checked, Plugin},
+    fault::FaultKind,
+    gate::{self, Names},
+    instance::{LOOK_UP, Live},
+    limits::{GATE_WATCH, SandboxSettings},
+    meter::Watch,
+    plugin::Plugin,
+    report::{GateReport, Gated},
+    reused::Reused,
     schema,
+    sealed::Sealer,
     state::State,
+    wasi,
 };
 
-/// Turns bytes into plugins, and gives each of their calls a fresh instance.
+/// Turns bytes into plugins, and gives their calls instances.
 ///
 /// Cheap to clone. Its clock ends by itself once the last clone and the last plugin are gone.
 #[derive(Clone)]
@@ -38,6 +45,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     room: Room,
+    sealer: Sealer,
+    reused: Reused,
     max_plugin_bytes: usize,
 }
 
@@ -57,71 +66,119 @@ impl Sandbox {
     pub(crate) fn start(settings: SandboxSettings) -> Result<Self, SandboxError> {
         let engine = crate::engine::start(&settings)?;
         let linker = linker(&engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let sealer = Sealer::new(&engine, settings.code_key.as_ref());
+        let reused = Reused::new(&settings);
         let max_plugin_bytes = settings.max_plugin_bytes;
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
             room: Room::new(settings),
+            sealer,
+            reused,
             max_plugin_bytes,
         })))
     }
 
-    /// The gate (`rules.md`, Plugins), as far as it needs no recorded cases.
+    /// The gate (`rules.md`, Plugins), as far as it needs no recorded cases, step by step.
     ///
     /// Takes a processor for up to seconds and hundreds of megabytes where the plugin is
     /// large: call it from a blocking thread, one at a time. `limits` bound the plugin's
     /// own code here as in a call.
+    pub fn gate(&self, name: &PluginName, bytes: &[u8], limits: CallLimits) -> Gated {
+        let mut report = GateReport::new(bytes.len());
+        let plugin = self.through(&mut report, name, bytes, limits);
+        Gated { report, plugin }
+    }
+
+    /// The [`gate`](Self::gate)'s outcome without its report.
     pub fn load(
         &self,
         name: &PluginName,
         bytes: &[u8],
         limits: CallLimits,
     ) -> Result<Plugin, GateError> {
-        if bytes.len() > self.0.max_plugin_bytes {
-            return Err(GateError::TooLarge {
-                bytes: bytes.len(),
-                max: self.0.max_plugin_bytes,
-            });
-        }
-        let component = gate::compile(&self.0.engine, bytes)?;
-        let checked = gate::check_world(&self.0.linker, &component)?;
-        let about = block_on(self.describe(&checked, limits))?;
-        let about = schema::read(about).map_err(GateError::BadDescribe)?;
-        Ok(Plugin::new(
-            self,
-            (name, Digest::of(bytes), limits),
-            checked,
-            about,
-        ))
+        self.gate(name, bytes, limits).plugin
     }
 
-    /// Starts the plugin once and asks what it is.
-    async fn describe(
+    fn through(
         &self,
-        checked: &Checked,
+        report: &mut GateReport,
+        name: &PluginName,
+        bytes: &[u8],
         limits: CallLimits,
-    ) -> Result<schema::Description, GateError> {
-        let permit = self.0.room.whenever().await;
-        let permit = permit
-            .ok_or_else(|| GateError::NotInstantiable("the sandbox is shutting down".into()))?;
-        let mut fresh = Fresh::new(&self.0.engine, &limits, permit);
-        let meter = fresh.meter();
-        let work = async {
-            let instance = fresh.instantiate(&checked.component).await?;
-            // A function of another type than its name promises is noticed only here.
-            checked.load(&mut fresh.store, &instance)?;
-            let about = checked.about.load(&mut fresh.store, &instance)?;
-            fresh.function = "describe";
-            Ok(about.call_describe(&mut fresh.store).await?)
-        };
-        let result = meter.count(work).await;
-        fresh
-            .end(result)
-            .map(|called| called.value)
-            .map_err(|broken| match broken.function {
-                "describe" => GateError::BadDescribe(broken.in_words()),
-                _ => GateError::NotInstantiable(broken.in_words()),
-            })
+    ) -> Result<Plugin, GateError> {
+        let max = self.0.max_plugin_bytes;
+        report.step("size", |_| {
+            let bytes = bytes.len();
+            if bytes > max {
+                return Err(GateError::TooLarge { bytes, max });
+            }
+            Ok(((), format!("{bytes} bytes of {max}")))
+        })?;
+        let form = report.step("form", |_| {
+            let form = gate::form(bytes)?;
+            Ok((form, form.to_string()))
+        })?;
+        let component = report.step("compile", |report| {
+            let component = gate::compile(&self.0.engine, form, bytes)?;
+            let compiled = gate::code_bytes(&component);
+            report.compiled_bytes = Some(compiled);
+            Ok((component, format!("{compiled} bytes of code")))
+        })?;
+        self.enter(report, (name, Digest::of(bytes), limits), &component)
+    }
+
+    /// The gate's steps for what is compiled: its world, its start, its description.
+    pub(crate) fn enter(
+        &self,
+        report: &mut GateReport,
+        (name, digest, limits): (&PluginName, Digest, CallLimits),
+        component: &Component,
+    ) -> Result<Plugin, GateError> {
+        let checked = report.step("world", |report| {
+            let names = Names::of(&self.0.engine, component);
+            let checked = gate::check_world(&self.0.linker, component, &names);
+            (report.imports, report.exports) = (names.imports, names.exports);
+            let checked = checked?;
+            let found = format!("{} of gavel:buyer {}", checked.kind(), gate::VERSION);
+            Ok((checked, found))
+        })?;
+        let place = block_on(self.0.room.whenever());
+        let mut live = Live::new(&self.0.engine, &limits, Watch::Caller);
+        let about = report.step("start", |_| {
+            if place.is_none() {
+                let why = "the sandbox is shutting down".into();
+                return Err(GateError::NotInstantiable(why));
+            }
+            gate::check_size(component)?;
+            let started = block_on(live.begin_plugin(&checked));
+            let about = started.map_err(|stop| refused_start(&live.stopped(&stop), name))?;
+            let found = format!(
+                "{} bytes of memory of {}, {:?} of processor time of {:?}",
+                live.memory(),
+                limits.memory,
+                live.used(),
+                limits.time
+            );
+            Ok((about, found))
+        })?;
+        let about = report.step("describe", |_| {
+            live.begin(&limits, Watch::Caller);
+            let said = block_on(live.describe(&about));
+            let said = said.map_err(|stop| {
+                let broken = live.stopped(&stop);
+                GateError::BadDescribe(how_to_raise(broken.kind, name, broken.in_words()))
+            })?;
+            let about = schema::read(said).map_err(GateError::BadDescribe)?;
+            let found = format!("{} {}", about.0.name, about.0.version);
+            Ok((about, found))
+        })?;
+        Ok(Plugin::new(self, (name, digest, limits), checked, about))
+    }
+
+    /// The largest upload that the gate takes, in bytes.
+    pub fn max_plugin_bytes(&self) -> usize {
+        self.0.max_plugin_bytes
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -131,14 +188,45 @@ impl Sandbox {
     pub(crate) fn room(&self) -> &Room {
         &self.0.room
     }
+
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    pub(crate) fn reused(&self) -> &Reused {
+        &self.0.reused
+    }
 }
 
-/// What a plugin is offered: its lead and a log, and nothing else in the world.
+/// What a plugin is offered: its lead, a log, and an empty world where its toolchain wants one.
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     leads::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     logging::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+    wasi::add_to_linker(&mut linker)?;
     Ok(linker)
+}
+
+/// Why a plugin that does not start is refused.
+fn refused_start(broken: &Broken, name: &PluginName) -> GateError {
+    if broken.function == LOOK_UP {
+        return GateError::WrongWorld(format!(
+            "has a function of another type than the published interface has, as if built from a changed copy of \
+             it: {}",
+            broken.message
+        ));
+    }
+    GateError::NotInstantiable(how_to_raise(broken.kind, name, broken.in_words()))
+}
+
+/// What went wrong, and where it was one of the operator's own bounds, how to raise that.
+fn how_to_raise(kind: FaultKind, name: &PluginName, words: String) -> String {
+    let limit = match kind {
+        FaultKind::Memory => "memory",
+        FaultKind::Time => "time",
+        _ => return words,
+    };
+    format!("{words}; if it is to have more, raise `limits.{limit}` of [plugins.{name}]")
 }
 
 /// Runs a future to its end on this thread.
@@ -157,7 +245,9 @@ fn block_on<F: Future>(work: F) -> F::Output {
     loop {
         match work.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            // It wakes itself where it can go on; where it waits, its meter wants to know
+            // for how long.
+            Poll::Pending => thread::park_timeout(GATE_WATCH),
         }
     }
 }

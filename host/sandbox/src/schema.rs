@@ -94,8 +94,10 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .build(schema)
         .map_err(|error| {
             let at = error.instance_path().to_string();
+            // Both quote the schema, names of members included.
             format!(
-                "its config-schema is no valid JSON Schema: {at}: {}",
+                "its config-schema is no valid JSON Schema: {}: {}",
+                words(&at),
                 clean(&error.to_string(), WORDS_MAX_BYTES)
             )
         })
@@ -259,6 +261,22 @@ mod tests {
         ] {
             assert!(described(&bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_told_of_a_schema_cannot_steer_a_terminal() {
+        let told =
+            described(&json!({"properties": {"\u{1b}[2J\n": {"type": "objekt"}}})).unwrap_err();
+        assert!(
+            told.contains("[2J") && !told.contains(char::is_control),
+            "{told:?}"
+        );
+        let long = "a".repeat(100_000);
+        let told = described(&json!({"properties": {long: {"type": "objekt"}}})).unwrap_err();
+        assert!(told.len() < 2 * WORDS_MAX_BYTES + 100, "{}", told.len());
+        let (_, validator) = described(&json!({"additionalProperties": {"type": "null"}})).unwrap();
+        let refused = check(&validator, r#"{"\u001b[2J\n": 1}"#).unwrap_err();
+        assert!(!refused.to_string().contains(char::is_control), "{refused}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the host keeps for one call: its bounds, its log, the lead it shows.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use gavel_market::{
     field::Value,
@@ -20,18 +20,22 @@ use crate::{
     },
     meter::Meter,
     view::View,
+    wasi::Wasi,
     words::clean,
 };
 
-/// One call's state; its store is made for the call and dropped with it.
+/// What a store keeps: for one call, or for one after the other.
 pub(crate) struct State {
     pub(crate) meter: Arc<Meter>,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
     pub(crate) log: Log,
+    pub(crate) wasi: Wasi,
     /// The last growth that was refused, in words.
     pub(crate) refused: Option<String>,
     /// The type of the lead shown, and for each of its fields whether the plugin asked for it.
     shown: Option<(Arc<LeadType>, Vec<bool>)>,
+    /// What all memories together may have, and what they have, in bytes.
+    memory_max: usize,
     memory: usize,
 }
 
@@ -43,18 +47,49 @@ impl State {
             meter,
             table,
             log: Log::new(limits.log),
+            wasi: Wasi::new(limits.log),
             refused: None,
             shown: None,
-            memory: limits.memory.min(MEMORY_MAX_BYTES),
+            memory_max: limits.memory.min(MEMORY_MAX_BYTES),
+            memory: 0,
         }
+    }
+
+    /// The next call in the same store. Only what the plugin itself holds stays: its
+    /// memories and its handles.
+    pub(crate) fn begin(&mut self, limits: &CallLimits, meter: Arc<Meter>) {
+        self.meter = meter;
+        self.log = Log::new(limits.log);
+        self.refused = None;
+        self.shown = None;
+        self.memory_max = limits.memory.min(MEMORY_MAX_BYTES);
+    }
+
+    /// Bytes of all memories together: as they never shrink, the most there ever were.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// The log so far, which begins anew.
+    pub(crate) fn take_log(&mut self) -> (Vec<LogLine>, u32) {
+        self.wasi.flush(&mut self.log);
+        let Log { lines, dropped, .. } = mem::replace(&mut self.log, Log::new(0));
+        (lines, dropped)
     }
 
     /// A handle under which the plugin may read `lead`.
     pub(crate) fn show(&mut self, lead: Lead) -> Result<Resource<Lead>, ResourceTableError> {
+        let received_at_ms = lead.view.transaction().received_at_ms;
+        self.wasi.begin(received_at_ms, &lead.order);
         let lead_type = Arc::clone(lead.view.lead_type());
         let unread = vec![false; lead_type.fields.len()];
         self.shown = Some((lead_type, unread));
         self.table.push(lead)
+    }
+
+    /// Takes a lead out of reach: the handle, if the plugin kept it, stands for nothing.
+    pub(crate) fn hide(&mut self, lead: Resource<Lead>) -> Result<(), ResourceTableError> {
+        self.table.delete(lead).map(drop)
     }
 
     /// Names of the fields that the plugin asked for, in the lead type's order.
@@ -81,17 +116,25 @@ impl State {
 /// A refused growth fails inside the plugin, as in any wasm host, and is remembered: if
 /// the plugin then traps, that was why.
 impl ResourceLimiter for State {
+    /// What was granted counts from then on, even if the machine then fails to provide it.
     fn memory_growing(
         &mut self,
-        _: usize,
+        current: usize,
         desired: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.memory;
-        if !granted {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // The plugin's own bound, not the host's.
+            return Ok(false);
+        }
+        let together = self.memory.saturating_add(desired.saturating_sub(current));
+        let granted = together <= self.memory_max;
+        if granted {
+            self.memory = together;
+        } else {
             self.refused = Some(format!(
-                "asked for {desired} bytes of memory; it may have {}",
-                self.memory
+                "asked for {together} bytes of memory; it may have {}",
+                self.memory_max
             ));
         }
         Ok(granted)
@@ -136,13 +179,18 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self {
             lines: Vec::new(),
             dropped: 0,
             left: bytes,
             for_errors: LOG_KEPT_FOR_ERRORS_BYTES.min(bytes / 2),
         }
+    }
+
+    /// Bytes that there is room for.
+    pub(crate) fn left(&self) -> usize {
+        self.left
     }
 
     pub(crate) fn add(&mut self, level: LogLevel, text: &str) {
@@ -170,6 +218,8 @@ impl logging::Host for State {
             logging::Level::Warn => LogLevel::Warn,
             logging::Level::Error => LogLevel::Error,
         };
+        // What was printed before stands before.
+        self.wasi.flush_lines(&mut self.log);
         self.log.add(level, &message);
         Ok(())
     }
@@ -268,5 +318,40 @@ fn lowered(value: &Value) -> leads::Value {
         Value::Decimal(_) => leads::Value::Decimal(value.to_text()),
         Value::Flag(flag) => leads::Value::Flag(*flag),
         Value::Date(_) => leads::Value::Date(value.to_text()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::meter::Watch;
+
+    fn state(memory: usize) -> State {
+        let limits = CallLimits {
+            memory,
+            ..CallLimits::default()
+        };
+        State::new(&limits, Meter::new(Duration::from_millis(1), Watch::Timer))
+    }
+
+    #[test]
+    fn the_bound_is_on_all_memories_together() {
+        let mut state = state(1000);
+        assert!(state.memory_growing(0, 600, None).unwrap());
+        assert!(!state.memory_growing(0, 600, None).unwrap());
+        assert!(state.refused.as_deref().unwrap().contains("1200"));
+        assert!(state.memory_growing(0, 100, None).unwrap());
+        assert!(state.memory_growing(100, 400, None).unwrap());
+        assert_eq!(state.memory(), 1000);
+        assert!(!state.memory_growing(600, 601, None).unwrap());
+    }
+
+    #[test]
+    fn a_plugin_s_own_bound_is_not_the_host_s_refusal() {
+        let mut state = state(1000);
+        assert!(!state.memory_growing(0, 600, Some(500)).unwrap());
+        assert_eq!((state.memory(), state.refused), (0, None));
     }
 }

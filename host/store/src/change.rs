@@ -204,6 +204,24 @@ impl Txn<'_> {
         Ok(keys)
     }
 
+    /// The last key with this prefix, for prefixes whose records are never removed.
+    pub(crate) fn last_key(&self, prefix: &[u8]) -> Result<Option<Key>, StoreError> {
+        let stored = self
+            .tree
+            .scan_prefix(prefix)
+            .keys()
+            .next_back()
+            .transpose()?;
+        let stored = stored.map(|key| key.to_vec());
+        let pending = self
+            .group
+            .changes_with_prefix(prefix)
+            .chain(self.staged.changes_with_prefix(prefix))
+            .filter(|(_, there)| *there)
+            .map(|(key, _)| key.clone());
+        Ok(pending.chain(stored).max())
+    }
+
     pub(crate) fn put(&mut self, key: Key, record: impl Into<IVec>) {
         self.staged.write(key, Write::Record(Some(record.into())));
     }

@@ -48,12 +48,12 @@ impl Files {
         if self.get(&digest).is_ok_and(|there| there.is_some()) {
             return Ok(digest);
         }
-        self.write(&digest, bytes)
+        self.write(&digest.to_string(), bytes)
             .map_err(|error| StoreError::io("a file could not be kept", error))?;
         Ok(digest)
     }
 
-    fn write(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let under_way = self.folder.join(format!("{UNDER_WAY}{}", Ulid::new()));
         let mut file = OpenOptions::new()
             .write(true)
@@ -62,8 +62,45 @@ impl Files {
             .open(&under_way)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&under_way, self.path(digest))?;
+        fs::rename(&under_way, self.folder.join(name))?;
         sync_folder(&self.folder)
+    }
+
+    /// Keeps compiled code of the plugin with these bytes, for the engine that `stamp` names, in
+    /// place of what other engines made. Blocks.
+    ///
+    /// Nothing here vouches for the code: whoever compiled it puts a seal on it.
+    pub(crate) fn put_code(
+        &self,
+        digest: &Digest,
+        stamp: &str,
+        code: &[u8],
+    ) -> Result<(), StoreError> {
+        let failed = |error| StoreError::io("compiled code could not be kept", error);
+        let of_digest = format!("{digest}-");
+        self.write(&format!("{of_digest}{stamp}"), code)
+            .map_err(failed)?;
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let other = name
+                .to_string_lossy()
+                .strip_prefix(&of_digest)
+                .is_some_and(|of| of != stamp);
+            if other {
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compiled code as it was kept. Blocks.
+    pub(crate) fn code(&self, digest: &Digest, stamp: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match fs::read(self.folder.join(format!("{digest}-{stamp}"))) {
+            Ok(code) => Ok(Some(code)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("compiled code could not be read", error)),
+        }
     }
 
     /// The bytes of this name. Blocks.
@@ -115,6 +152,20 @@ mod tests {
             files.get(&digest).expect("read").as_deref(),
             Some(&b"bytes"[..])
         );
+    }
+
+    #[test]
+    fn compiled_code_is_kept_for_the_newest_engine_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files::open(folder.path().join("code")).expect("files");
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        files.put_code(&one, "48-a", b"old").expect("kept");
+        files.put_code(&other, "48-a", b"beside").expect("kept");
+        files.put_code(&one, "49-b", b"new").expect("kept");
+        let code = |digest, stamp| files.code(digest, stamp).expect("read");
+        assert_eq!(code(&one, "48-a"), None);
+        assert_eq!(code(&one, "49-b").as_deref(), Some(&b"new"[..]));
+        assert_eq!(code(&other, "48-a").as_deref(), Some(&b"beside"[..]));
     }
 
     #[test]

@@ -17,6 +17,11 @@
 //! | `w` | lead, bid, number | words of a delivery, sealed |
 //! | `g` | number | a revision of the market |
 //! | `k` | plugin, 0, digest | a version of a plugin |
+//! | `h` | plugin, 0, revision | a change of a plugin's active version |
+//! | `t` | plugin | a version on trial |
+//! | `T` | plugin, 0, time | a trial that has ended |
+//! | `r` | digest | a version that was revoked |
+//! | `D` | ping, plugin | what a shadow would have decided otherwise |
 //! | `y` | another key, number | a further part of a long record |
 //!
 //! The rest are indexes, with no value; each follows from a record and is changed in the
@@ -41,6 +46,9 @@ pub(crate) const META: &[u8] = b"m";
 pub(crate) const PING: u8 = b'p';
 pub(crate) const REVISION: u8 = b'g';
 pub(crate) const PLUGIN: u8 = b'k';
+pub(crate) const TRIAL: u8 = b't';
+pub(crate) const REVOKED: u8 = b'r';
+pub(crate) const DIFFERENCES: u8 = b'D';
 pub(crate) const OPEN_BY_EXPIRY: u8 = b'e';
 pub(crate) const NEVER_POSTED: u8 = b'n';
 pub(crate) const SETTLED: u8 = b'z';
@@ -116,6 +124,48 @@ pub(crate) fn plugin(name: &PluginName) -> Key {
 
 pub(crate) fn plugin_version(name: &PluginName, digest: &Digest) -> Key {
     key(PLUGIN, &[name.as_str().as_bytes(), &[0], &digest.0])
+}
+
+/// Prefix of the changes of a plugin's active version.
+pub(crate) fn history(name: &PluginName) -> Key {
+    key(b'h', &[name.as_str().as_bytes(), &[0]])
+}
+
+pub(crate) fn changed_at(name: &PluginName, revision: u64) -> Key {
+    key(
+        b'h',
+        &[name.as_str().as_bytes(), &[0], &revision.to_be_bytes()],
+    )
+}
+
+pub(crate) fn trial(name: &PluginName) -> Key {
+    key(TRIAL, &[name.as_str().as_bytes()])
+}
+
+/// Prefix of a plugin's trials that have ended.
+pub(crate) fn ended_trials(name: &PluginName) -> Key {
+    key(b'T', &[name.as_str().as_bytes(), &[0]])
+}
+
+pub(crate) fn ended_trial(name: &PluginName, at_ms: u64) -> Key {
+    key(
+        b'T',
+        &[name.as_str().as_bytes(), &[0], &at_ms.to_be_bytes()],
+    )
+}
+
+pub(crate) fn revoked(digest: &Digest) -> Key {
+    key(REVOKED, &[&digest.0])
+}
+
+/// Sorts by ping, and so by time.
+pub(crate) fn differences(id: PingId, plugin: &PluginName) -> Key {
+    key(DIFFERENCES, &[&id.0.to_bytes(), plugin.as_str().as_bytes()])
+}
+
+/// Prefix of all differences of one ping.
+pub(crate) fn differences_of(id: PingId) -> Key {
+    by_ulid(DIFFERENCES, id.0)
 }
 
 pub(crate) fn part(of: &[u8], number: u16) -> Key {

@@ -33,6 +33,7 @@
 //! | `sled/` | records and indexes |
 //! | `slots` | what makes each lead's key; overwritten where it lies |
 //! | `files/` | plugins' bytes and markets' texts, named by digest |
+//! | `code/` | plugins' compiled code, sealed by whoever compiled it; may be lost |
 
 pub mod error;
 pub mod market;
@@ -75,7 +76,9 @@ pub use self::{
     open::Settings,
     orders::{ListedDelivery, ListedState},
     pings::{Again, PingQuery},
-    plugins::{GateRefusal, PluginKind, PluginVersion},
+    plugins::{
+        EndedTrial, GateRefusal, PluginKind, PluginVersion, Trial, TrialMode, VersionChange, Why,
+    },
     vault::StoreKey,
 };
 
@@ -91,6 +94,7 @@ struct Inner {
     shared: Arc<Shared>,
     vault: Vault,
     files: Files,
+    code: Files,
     db: sled::Db,
     committer: Mutex<Option<JoinHandle<()>>>,
     /// Held for as long as the store is open; last, so that it goes last.

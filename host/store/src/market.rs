@@ -5,9 +5,9 @@
 //! be active cannot be deceived by one that was put, and taken back, in between; and an
 //! order's revision names one text for ever.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use gavel_market::ids::Digest;
+use gavel_market::ids::{Digest, PluginName};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     codec,
     error::{RevisionError, StoreError},
     keys::{self, Fields},
+    plugins::VersionChange,
     view::{with_prefix, with_prefix_between},
 };
 
@@ -44,6 +45,8 @@ pub struct NewRevision {
     pub at_ms: u64,
     /// Which token put it.
     pub by: String,
+    /// Which plugins' active versions it changes.
+    pub changed: Vec<VersionChange>,
 }
 
 /// A revision, without its text.
@@ -63,6 +66,10 @@ pub struct RevisionInfo {
     pub by: String,
     /// The revision whose text it repeats, if it is a rollback.
     pub rolled_back_to: Option<u64>,
+    /// Versions that were activated since its text was put; they stand in place of those that
+    /// the text names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub versions: BTreeMap<PluginName, Digest>,
 }
 
 /// A revision.
@@ -79,20 +86,21 @@ impl Txn<'_> {
     fn add_revision(
         &mut self,
         expected: Option<u64>,
+        changed: &[VersionChange],
         info: impl FnOnce(u64) -> RevisionInfo,
     ) -> Result<u64, RevisionError> {
         let last = self
-            .keys(&[keys::REVISION])?
-            .last()
-            .and_then(|key| Fields::of(key).u64());
+            .last_key(&[keys::REVISION])?
+            .and_then(|key| Fields::of(&key).u64());
         if expected.is_some() && expected != last {
             return Err(RevisionError::Conflict { active: last });
         }
         let number = last.map_or(1, |last| last + 1);
-        self.put(
-            keys::revision(number),
-            codec::encode(REVISION, &info(number))?,
-        );
+        let info = info(number);
+        for change in changed {
+            self.note_version(&info, change)?;
+        }
+        self.put(keys::revision(number), codec::encode(REVISION, &info)?);
         Ok(number)
     }
 }
@@ -110,10 +118,11 @@ impl Store {
             source,
             at_ms,
             by,
+            changed,
         } = new;
         let text_digest = self.keep_file(text.into_bytes()).await?;
         self.change(move |txn| {
-            let info = |number| RevisionInfo {
+            txn.add_revision(expected, &changed, |number| RevisionInfo {
                 number,
                 format,
                 text_digest,
@@ -121,8 +130,8 @@ impl Store {
                 at_ms,
                 by,
                 rolled_back_to: None,
-            };
-            txn.add_revision(expected, info)
+                versions: BTreeMap::new(),
+            })
         })
         .await
     }
@@ -134,15 +143,45 @@ impl Store {
         expected: Option<u64>,
         at_ms: u64,
         by: String,
+        changed: Vec<VersionChange>,
     ) -> Result<u64, RevisionError> {
         let old = self.revision_info(to)?.ok_or(RevisionError::NotFound)?;
         self.change(move |txn| {
-            txn.add_revision(expected, |number| RevisionInfo {
+            txn.add_revision(expected, &changed, |number| RevisionInfo {
                 number,
                 at_ms,
                 by,
                 rolled_back_to: Some(to),
                 ..old
+            })
+        })
+        .await
+    }
+
+    /// Makes one version of a plugin the active one: a revision with the text of `expected`,
+    /// which must be active.
+    pub async fn activate_version(
+        &self,
+        change: VersionChange,
+        digest: Digest,
+        expected: u64,
+        at_ms: u64,
+        by: String,
+    ) -> Result<u64, RevisionError> {
+        let old = self
+            .revision_info(expected)?
+            .ok_or(RevisionError::NotFound)?;
+        self.change(move |txn| {
+            let mut versions = old.versions.clone();
+            versions.insert(change.plugin.clone(), digest);
+            txn.add_revision(Some(expected), std::slice::from_ref(&change), |number| {
+                RevisionInfo {
+                    number,
+                    at_ms,
+                    by,
+                    versions,
+                    ..old
+                }
             })
         })
         .await

@@ -90,6 +90,7 @@ impl Store {
         files::make_folder(path).map_err(at(path))?;
         let lock = FolderLock::take(path)?;
         let files = Files::open(path.join("files")).map_err(at(path))?;
+        let code = Files::open(path.join("code")).map_err(at(path))?;
         let slots_file = slots::open(&path.join("slots")).map_err(at(path))?;
         let db = open_sled(&sled_folder(path), settings)?;
         let keys = Keys::new(key.clone());
@@ -133,6 +134,7 @@ impl Store {
                 slots: slots_file,
             },
             files,
+            code,
             db,
             committer: Mutex::new(Some(thread)),
             _lock: lock,

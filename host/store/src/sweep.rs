@@ -84,7 +84,7 @@ impl Store {
     /// Erases what was kept long enough: at most `limit` of each kind; returns how many in
     /// all. Call it again at once while it returns something.
     ///
-    /// Pings, and orders never posted, go `ping_retention` after they were received;
+    /// Pings, with what shadows made of them, and orders never posted, go `ping_retention` after they were received;
     /// remembered answers when they expire; posted orders `retention` after they were
     /// settled, with everything personal, and never while a delivery is unconfirmed. Ledgers
     /// stay.
@@ -115,6 +115,17 @@ impl Store {
                 .await?;
             let pings = self.due(keys::PING, first_ulid_not_due(keys::PING, until_ms), limit)?;
             count += self.sweep(pings, erase_ping).await?;
+            let differences = self.due(
+                keys::DIFFERENCES,
+                first_ulid_not_due(keys::DIFFERENCES, until_ms),
+                limit,
+            )?;
+            count += self
+                .sweep(differences, |txn, key| {
+                    txn.remove(key.to_vec());
+                    Ok(true)
+                })
+                .await?;
         }
         if let Some(until_ms) = before(now_ms, retention) {
             let settled = self.due(keys::SETTLED, first_not_due(keys::SETTLED, until_ms), limit)?;

@@ -73,7 +73,13 @@ async fn a_configuration_is_refused_by_its_place() {
 
 #[tokio::test]
 async fn no_configuration_needs_more_than_the_small_stack() {
-    let adapter = host().plugin(&guest("http_buyer"));
+    for name in ["http_buyer", "xml_buyer", "lp_buyer"] {
+        no_configuration_needs_more_than_the_small_stack_of(name).await;
+    }
+}
+
+async fn no_configuration_needs_more_than_the_small_stack_of(name: &str) {
+    let adapter = host().plugin(&guest(name));
     let deep = format!("{}1{}", r#"{"map": "#.repeat(10_000), "}".repeat(10_000));
     for config in [
         format!(r#"{{"post_url": "https://b.example/", "fields": {{"state": {deep}}}}}"#),
@@ -81,6 +87,8 @@ async fn no_configuration_needs_more_than_the_small_stack() {
         format!(r#"{{"post_url": {deep}}}"#),
         r#"{"post_url": "https://b.example/", "fields": {"state": {"map": {"CA": 1.7976931348623157e308}}}}"#.to_owned(),
         r#"{"post_url": "https://b.example/", "answer": {"yes_status": [1.7976931348623157e308]}}"#.to_owned(),
+        format!(r#"{{"post_url": "https://b.example/", "answer": {{"price": {deep}}}}}"#),
+        format!(r#"{{"post_url": "https://b.example/", "answer": {{"price": [{deep}]}}}}"#),
     ] {
         let fault = adapter.ping(&config, &[], &[]).await.expect_err("it does not open");
         assert_eq!(fault.kind.outcome(), Outcome::PluginError, "{}", fault.message());
@@ -206,6 +214,37 @@ async fn an_answer_that_says_nothing_for_sure_is_an_error_and_no_trap() {
             "{}",
             fault.message()
         );
+    }
+}
+
+#[tokio::test]
+async fn hostile_xml_is_an_error_and_no_trap() {
+    let adapter = host().plugin(&guest("xml_buyer"));
+    let config = r#"{"url": "https://b.example/"}"#;
+    let deep = format!("{}{}", "<a>".repeat(30_000), "</a>".repeat(30_000));
+    let wide = format!("<r>{}</r>", "<a/>".repeat(60_000));
+    let attributes = format!("<r {}/>", "a".repeat(200_000));
+    let many = (0..15_000).map(|at| format!(" a{at}='1'"));
+    let many = format!("<r{}/>", many.collect::<Vec<_>>().concat());
+    let references = format!("<r><status>{}</status></r>", "&#65;".repeat(50_000));
+    let bomb = "<!DOCTYPE r [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><r><status>&b;</status></r>";
+    for body in [
+        &deep,
+        &wide,
+        &attributes,
+        &many,
+        &references,
+        bomb,
+        "<",
+        "<r",
+        "<![",
+    ] {
+        let fault = adapter
+            .post(config, &[], &Won::default(), &answered(body))
+            .await
+            .expect_err("an error");
+        let outcome = fault.kind.outcome();
+        assert_eq!(outcome, Outcome::PluginError, "{}", fault.message());
     }
 }
 

@@ -30,7 +30,7 @@ mod outgoing;
 mod pool;
 mod resolve;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

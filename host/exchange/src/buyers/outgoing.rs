@@ -139,7 +139,7 @@ impl Outgoing {
     }
 
     /// As hyper sends it.
-    pub(super) fn request(&self) -> http::Request<Full<Bytes>> {
+    pub(crate) fn request(&self) -> http::Request<Full<Bytes>> {
         let mut request = http::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.target.clone();

@@ -74,7 +74,7 @@ pub(super) async fn enter(inner: &Arc<Inner>, asked: &Asked) -> Result<Entered, 
             if before.request_hash != request {
                 return Err(Refusal::IdempotencyKeyReused);
             }
-            let currency = asked.revision.market.currency.clone();
+            let currency = asked.roster.revision.market.currency.clone();
             Ok(Entered::Before(PingReply {
                 ping_id: before.ping,
                 answer: before.answer,

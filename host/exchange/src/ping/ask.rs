@@ -1,58 +1,57 @@
 //! A buyer is asked for a bid: its adapter says what to send, the exchange sends it, the
 //! adapter reads the answers.
 
-use std::sync::Arc;
-
 use gavel_market::{model::Account, reason::Outcome, record::Exchanged};
-use gavel_sandbox::{Amount, FaultKind, PingStep, Response};
+use gavel_sandbox::{Amount, FaultKind, PingStep, Request, Response};
 use tokio::time::Instant;
 
-use super::{
-    Asked,
-    scan::{NoBid, Offered},
-};
+use super::consider::{Asking, Considering, Live, NoBid, Offered};
 use crate::{
-    Inner,
     buyers::{Outgoing, PingFailure},
     clock,
     limits::{LEAST_TIME_TO_ASK, RECORDED_BODY_MAX_BYTES},
+    plugins::version::Version,
+    secrets::UNAUTHORIZED,
     words,
 };
 
 /// Asks one account's buyer, within its `ping_timeout` and the ping's deadline.
 pub(super) async fn ask(
-    inner: &Arc<Inner>,
-    asked: &Asked,
+    with: &Considering<'_>,
     account: &Account,
     order: &str,
     exchanges: &mut Vec<Exchanged>,
 ) -> Result<Offered, NoBid> {
-    let now = Instant::now();
-    let until = asked.bids_until.min(now + account.ping_timeout);
-    if until < now + LEAST_TIME_TO_ASK {
-        return Err(NoBid::plain(Outcome::NoTime));
-    }
-    let asking = exchange(inner, asked, account, order, until, exchanges);
+    let until = match &with.asking {
+        Asking::Recorded(_) => return exchange(with, account, order, None, exchanges).await,
+        Asking::Live(live) => {
+            let now = Instant::now();
+            let until = live.until.min(now + account.ping_timeout);
+            if until < now + LEAST_TIME_TO_ASK {
+                return Err(NoBid::plain(Outcome::NoTime));
+            }
+            until
+        }
+    };
+    let asking = exchange(with, account, order, Some(until), exchanges);
     let no_answer = || Err(NoBid::plain(Outcome::Timeout));
     clock::by(until, asking).await.unwrap_or_else(no_answer)
 }
 
 async fn exchange(
-    inner: &Arc<Inner>,
-    asked: &Asked,
+    with: &Considering<'_>,
     account: &Account,
     order: &str,
-    until: Instant,
+    until: Option<Instant>,
     exchanges: &mut Vec<Exchanged>,
 ) -> Result<Offered, NoBid> {
-    let Some((plugin, call)) = asked.revision.plugin(account, &account.adapter, order) else {
+    let Some((version, call)) = with.roster.plugin(account, &account.adapter, order) else {
         return Err(NoBid::plain(Outcome::NotActive));
     };
-    let secrets = asked.revision.secrets_of(&account.id);
     let mut answers: Vec<Response> = Vec::new();
     loop {
-        let step = plugin
-            .ping(&call, &asked.view, &answers)
+        let step = version
+            .ping(&call, with.view, &answers)
             .await
             .map_err(|fault| {
                 // An error after an answer says that the buyer's answer was no use.
@@ -68,20 +67,65 @@ async fn exchange(
             PingStep::Send(request) => request,
         };
         if answers.len() >= usize::try_from(account.max_steps).unwrap_or(usize::MAX) {
+            version.at_fault();
             return Err(NoBid::plain(Outcome::TooManySteps));
         }
-        let outgoing =
-            Outgoing::prepare(&request, &account.hosts, &secrets).map_err(|refused| {
-                NoBid::saying(words::outcome_of_refused(&refused), refused.to_string())
-            })?;
-        let answer = inner
-            .buyers
-            .ping(&outgoing, until)
-            .await
-            .map_err(|failure| NoBid::plain(outcome_of(failure)))?;
-        exchanges.push(recorded(asked, account, &answer));
+        let answer = match &with.asking {
+            Asking::Live(live) => {
+                let until = until.unwrap_or(live.until);
+                let answer = send(live, with, account, version, &request, until).await?;
+                exchanges.push(recorded(live, account, &answer));
+                answer
+            }
+            Asking::Recorded(known) => {
+                known_answer(known, account, answers.len()).ok_or_else(NoBid::unrecorded)?
+            }
+        };
         answers.push(answer);
     }
+}
+
+/// Carries one request out.
+async fn send(
+    live: &Live<'_>,
+    with: &Considering<'_>,
+    account: &Account,
+    version: &Version,
+    request: &Request,
+    until: Instant,
+) -> Result<Response, NoBid> {
+    let secrets = with.roster.revision.secrets_of(&account.id);
+    // A token that is there only when the buyer need no longer be asked is no use.
+    let secrets = secrets
+        .for_request(request, until - LEAST_TIME_TO_ASK)
+        .await
+        .map_err(|no_token| NoBid::saying(Outcome::Unreachable, no_token.to_string()))?;
+    let outgoing = Outgoing::prepare(request, &account.hosts, &secrets).map_err(|refused| {
+        version.at_fault();
+        NoBid::saying(words::outcome_of_refused(&refused), refused.to_string())
+    })?;
+    let answer = live
+        .inner
+        .buyers
+        .ping(&outgoing, until)
+        .await
+        .map_err(|failure| NoBid::plain(outcome_of(failure)))?;
+    if answer.status == UNAUTHORIZED {
+        secrets.doubt(request);
+    }
+    Ok(answer)
+}
+
+/// What the record has as an account's answer of this number; none where it was not kept whole.
+fn known_answer(known: &[Exchanged], account: &Account, number: usize) -> Option<Response> {
+    let mut of_account = known.iter().filter(|one| one.account == account.id);
+    let answer = of_account.nth(number)?;
+    let whole = !answer.cut && !answer.body.contains(char::REPLACEMENT_CHARACTER);
+    whole.then(|| Response {
+        status: answer.status,
+        headers: answer.headers.clone(),
+        body: answer.body.clone().into_bytes(),
+    })
 }
 
 /// An offer without an amount accepts the fixed price.
@@ -110,14 +154,14 @@ fn outcome_of(failure: PingFailure) -> Outcome {
     }
 }
 
-fn recorded(asked: &Asked, account: &Account, answer: &Response) -> Exchanged {
+fn recorded(live: &Live<'_>, account: &Account, answer: &Response) -> Exchanged {
     let kept = answer
         .body
         .get(..RECORDED_BODY_MAX_BYTES)
         .unwrap_or(&answer.body);
     Exchanged {
         account: account.id.clone(),
-        at_us: asked.since_start_us(),
+        at_us: clock::micros(live.received.at.elapsed()),
         status: answer.status,
         headers: answer.headers.clone(),
         body: String::from_utf8_lossy(kept).into_owned(),

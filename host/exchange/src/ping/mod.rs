@@ -5,7 +5,7 @@
 //! | 1 who, 3 what, 4 nothing personal, 6 open | here, on `market`'s readers |
 //! | 2 how fast | rate limits stand between 1 and 3 once they are served |
 //! | 5 again | [`again`] |
-//! | 7 scan | [`scan`]; what a buyer is asked, [`ask`] |
+//! | 7 scan | [`scan`]; of one account, [`consider`]; what a buyer is asked, [`ask`] |
 //! | 8 rank, 9 select, 10 require | `market::auction` |
 //! | 11 record and answer | [`record`] |
 //!
@@ -13,7 +13,8 @@
 //! record by the deadline itself: a ping is never answered late.
 
 pub(crate) mod again;
-pub(crate) mod ask;
+mod ask;
+pub(crate) mod consider;
 mod record;
 mod scan;
 
@@ -30,11 +31,12 @@ use gavel_market::{
 use gavel_sandbox::{PingView, Transaction};
 use tokio::time::Instant;
 
-use self::{controls::PingControls, scan::Considered};
+use self::{consider::Considered, controls::PingControls};
 use crate::{
     Inner,
     api::{Caller, PingReply, RawRequest, Received, Refusal},
     clock, controls,
+    plugins::{roster::Roster, shadow},
     revision::Revision,
 };
 
@@ -45,8 +47,8 @@ const LAST_MOMENT: Duration = Duration::from_millis(3);
 pub(crate) struct Asked {
     /// Shared with the order and the lead that may come of it.
     pub id: PingId,
-    /// The one revision that decides.
-    pub revision: Arc<Revision>,
+    /// The one revision and the versions that decide.
+    pub roster: Roster,
     /// The terms.
     pub campaign: Arc<Campaign>,
     /// The offer.
@@ -96,7 +98,12 @@ pub(crate) async fn ping(
         return Err(Refusal::CampaignNotActive);
     }
     let decided = decide(inner, &asked).await;
-    record::record(inner, caller, asked, decided, again).await
+    let shown = shadow::Shown::of(&asked, &decided);
+    let answer = record::record(inner, caller, asked, decided, again).await;
+    if let Some(shown) = shown {
+        shadow::show(inner, shown);
+    }
+    answer
 }
 
 /// Step 1: the campaign must be theirs, and of this channel.
@@ -149,10 +156,11 @@ fn what(
         sub_id: controls.sub_id.clone(),
         is_test: false,
     };
+    let id = PingId(Ulid::from_parts(received.unix_ms, Ulid::new().random()));
     Ok(Asked {
-        id: PingId(Ulid::from_parts(received.unix_ms, Ulid::new().random())),
+        id,
         view: PingView::new(Arc::clone(&lead), Arc::new(transaction)),
-        revision,
+        roster: Roster::of_ping(inner, revision, id.order()),
         campaign,
         lead,
         controls,
@@ -217,7 +225,7 @@ impl Asked {
         PingReply {
             ping_id: self.id,
             answer,
-            currency: self.revision.market.currency.clone(),
+            currency: self.roster.revision.market.currency.clone(),
         }
     }
 

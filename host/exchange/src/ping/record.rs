@@ -77,7 +77,7 @@ async fn bid(
             Ok(reply)
         }
         Err(OpenOrderError::Exists(before)) => {
-            let currency = asked.revision.market.currency.clone();
+            let currency = asked.roster.revision.market.currency.clone();
             Ok(PingReply {
                 ping_id: before.ping,
                 answer: before.answer,
@@ -169,7 +169,7 @@ fn order(
         id: asked.order(),
         campaign: asked.campaign.id.clone(),
         supplier: caller.supplier.clone(),
-        revision: asked.revision.number,
+        revision: asked.roster.revision.number,
         digests: digests(asked, decided, |one| one.bid.is_some()),
         received_at_ms: asked.received.unix_ms,
         expires_at_ms,
@@ -205,7 +205,7 @@ fn ping_record(caller: &Caller, asked: &Asked, decided: Decided, answer: PingAns
         id: asked.id,
         campaign: asked.campaign.id.clone(),
         supplier: caller.supplier.clone(),
-        revision: asked.revision.number,
+        revision: asked.roster.revision.number,
         digests,
         input: PingInput {
             received_at_ms: asked.received.unix_ms,
@@ -225,11 +225,11 @@ fn ping_record(caller: &Caller, asked: &Asked, decided: Decided, answer: PingAns
 fn digests(
     asked: &Asked,
     decided: &Decided,
-    matters: impl Fn(&super::scan::Considered) -> bool,
+    matters: impl Fn(&super::consider::Considered) -> bool,
 ) -> BTreeMap<PluginName, Digest> {
     let accounts = decided.considered.iter().filter(|one| matters(one));
     accounts
-        .flat_map(|one| asked.revision.digests_of(&one.account))
+        .flat_map(|one| asked.roster.digests_of(&one.account))
         .collect()
 }
 

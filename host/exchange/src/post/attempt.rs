@@ -28,6 +28,8 @@ use crate::{
     Inner,
     buyers::{Lost, Outgoing},
     clock,
+    plugins::version::Version,
+    secrets::UNAUTHORIZED,
     words::{self, DeliveryWords},
 };
 
@@ -91,6 +93,7 @@ pub(super) async fn attempt(
         .map(|bid| bid.account.clone());
     let account = quoted.and_then(|id| {
         posted
+            .roster
             .revision
             .market
             .account_named(&id)
@@ -133,7 +136,7 @@ impl Attempt {
             .as_ref()
             .and_then(|today| today.market.account_named(&self.account.id))
             .is_some_and(|(_, account)| account.status == AccountStatus::Active);
-        if !active {
+        if !active || !self.posted.roster.serves(&self.account) {
             return Err(passed_over(Outcome::NotActive));
         }
         if criteria::first_failed(&self.account.criteria, &*self.posted.lead, Absent::Fails)
@@ -156,7 +159,7 @@ impl Attempt {
         match called.value {
             Verdict::Qualified => Ok(()),
             Verdict::Disqualified { code, detail } => {
-                let declared = words::declared(&plugin, &code);
+                let declared = words::declared(plugin.plugin(), &code);
                 (self.words.code, self.words.detail) = (Some(code), Some(detail));
                 Err(Ended::With(End::PassedOver {
                     outcome: Outcome::Filtered,
@@ -190,10 +193,11 @@ impl Attempt {
                     return self.accepted(price);
                 }
                 PostStep::Rejected { code, detail } => {
-                    return Ok(self.rejected(&plugin, code, detail));
+                    return Ok(self.rejected(plugin.plugin(), code, detail));
                 }
             };
             if answers.len() >= usize::try_from(account.max_steps).unwrap_or(usize::MAX) {
+                plugin.at_fault();
                 return Err(self.failed(Outcome::TooManySteps));
             }
             answers.push(self.send(&request).await?);
@@ -212,25 +216,37 @@ impl Attempt {
             .market
             .account_named(&self.account.id)
             .ok_or_else(|| self.failed(Outcome::NotActive))?;
+        let own = Instant::now() + self.account.post_timeout;
+        let until = self.until.map_or(own, |until| until.min(own));
         let secrets = today.secrets_of(&self.account.id);
+        let secrets = secrets
+            .for_request(request, until)
+            .await
+            .map_err(|no_token| {
+                self.words.detail = Some(no_token.to_string());
+                self.unreachable()
+            })?;
         let outgoing = Outgoing::prepare(request, &account.hosts, &secrets).map_err(|refused| {
             self.words.detail = Some(refused.to_string());
             self.failed(words::outcome_of_refused(&refused))
         })?;
-        let own = Instant::now() + self.account.post_timeout;
-        let until = self.until.map_or(own, |until| until.min(own));
         let line = match self.inner.buyers.connect(&outgoing, until).await {
             Ok(line) => line,
             Err(_unreachable) => return Err(self.unreachable()),
         };
         self.note().await?;
-        line.send(&outgoing, until).await.map_err(|lost| {
+        let answer = line.send(&outgoing, until).await.map_err(|lost| {
             self.failed(match lost {
                 Lost::Timeout => Outcome::Timeout,
                 Lost::Dropped => Outcome::Unreachable,
                 Lost::Oversized | Lost::Unreadable => Outcome::InvalidResponse,
             })
-        })
+        })?;
+        if answer.status == UNAUTHORIZED {
+            // For the posts to come: this one is never sent again.
+            secrets.doubt(request);
+        }
+        Ok(answer)
     }
 
     async fn note(&mut self) -> Result<(), Ended> {
@@ -284,11 +300,11 @@ impl Attempt {
         }
     }
 
-    fn plugin(&self, used: &PluginUse) -> Result<(Plugin, gavel_sandbox::Call), Ended> {
+    fn plugin(&self, used: &PluginUse) -> Result<(Version, gavel_sandbox::Call), Ended> {
         let order = format!("{}.{}", self.order.id, self.account.tag());
-        let found = self.posted.revision.plugin(&self.account, used, &order);
+        let found = self.posted.roster.plugin(&self.account, used, &order);
         found
-            .map(|(plugin, call)| (plugin.clone(), call))
+            .map(|(version, call)| (version.clone(), call))
             .ok_or_else(|| passed_over(Outcome::NotActive))
     }
 

@@ -1,7 +1,12 @@
 //! Step 6: somebody who bid must still qualify on the full lead.
 
-use gavel_market::{criteria, criteria::Absent, model::Account, order::Order};
-use gavel_sandbox::{FaultKind, PingView, Verdict};
+use gavel_market::{
+    criteria,
+    criteria::Absent,
+    model::{Account, Instances},
+    order::Order,
+};
+use gavel_sandbox::{Call, FaultKind, PingView, Verdict};
 
 use super::Posted;
 
@@ -17,7 +22,7 @@ pub(super) async fn is_covered(
         std::sync::Arc::clone(transaction),
     );
     for bid in &order.bids {
-        if let Some((_, account)) = posted.revision.market.account_named(&bid.account)
+        if let Some((_, account)) = posted.roster.revision.market.account_named(&bid.account)
             && qualifies(posted, account, &shown, order).await
         {
             return true;
@@ -34,8 +39,13 @@ async fn qualifies(posted: &Posted, account: &Account, shown: &PingView, order: 
         return true;
     };
     let id = format!("{}.{}", order.id, account.tag());
-    let Some((plugin, call)) = posted.revision.plugin(account, used, &id) else {
+    let Some((plugin, call)) = posted.roster.plugin(account, used, &id) else {
         return false;
+    };
+    // Never for a post, though nothing personal is shown: the instance would go on to pings.
+    let call = Call {
+        instances: Instances::Fresh,
+        ..call
     };
     // What it logs is about a post, so it is dropped; the account's own delivery says why.
     match plugin.qualify(&call, shown).await {

@@ -276,7 +276,7 @@ fn transaction(posted: &Posted, order: &Order) -> Transaction {
             .post
             .as_ref()
             .map_or(order.received_at_ms, |post| post.received_at_ms),
-        currency: posted.revision.market.currency.clone(),
+        currency: posted.roster.revision.market.currency.clone(),
         sub_id: order.sub_id.clone(),
         is_test: false,
     }

@@ -34,13 +34,13 @@ use crate::{
     clock,
     controls::PostControls,
     ping,
-    revision::Revision,
+    plugins::roster::Roster,
 };
 
 /// Everything that a lead's delivery depends on.
 pub(crate) struct Posted {
-    /// The revision that quoted the order.
-    pub revision: Arc<Revision>,
+    /// The revision and the versions that quoted the order.
+    pub roster: Roster,
     /// Its terms.
     pub campaign: Arc<Campaign>,
     /// The same, as the auction takes them.
@@ -82,6 +82,8 @@ pub(crate) async fn post(
         return Ok(answer);
     }
     let (lead, warnings) = read?;
+    // Before the claim: if a version is slow to load, the order stays open.
+    let roster = Roster::of_order(inner, revision, &order).await;
     let order = match claim(inner, &order, &campaign, &lead, warnings, received).await {
         Ok(order) => order,
         Err(ChangeError::Refused(refused)) => {
@@ -92,7 +94,7 @@ pub(crate) async fn post(
     };
     let terms = Terms::of(&campaign, order.min_bid);
     let posted = Posted {
-        revision,
+        roster,
         campaign,
         terms,
         lead: Arc::new(lead),

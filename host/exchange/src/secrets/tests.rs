@@ -1,5 +1,15 @@
 use super::*;
 
+/// Nothing is fetched in these tests.
+fn nothing(
+    read: impl FnOnce(&Fetching<'_>) -> Result<Secrets, Vec<SecretError>>,
+) -> Result<Secrets, Vec<SecretError>> {
+    read(&Fetching {
+        tokens: &Tokens::default(),
+        allow_http: false,
+    })
+}
+
 /// Secrets with these values, as if from the environment.
 fn granted(values: &[(&str, &str)]) -> Secrets {
     read(values).unwrap()
@@ -8,24 +18,28 @@ fn granted(values: &[(&str, &str)]) -> Secrets {
 fn read(values: &[(&str, &str)]) -> Result<Secrets, Vec<SecretError>> {
     let sources = values
         .iter()
-        .map(|(name, _)| ((*name).to_owned(), SecretSource::Env((*name).to_owned())))
+        .map(|(name, _)| {
+            (
+                (*name).to_owned(),
+                SecretSource::Held(HeldValue::Env((*name).to_owned())),
+            )
+        })
         .collect();
-    Secrets::read_with(&"sunco-west".parse().unwrap(), &sources, |variable| {
-        values
-            .iter()
-            .find(|(name, _)| *name == variable)
-            .map(|(_, value)| value.into())
-    })
+    let environment = |variable: &str| {
+        let (_, value) = values.iter().find(|(name, _)| *name == variable)?;
+        Some(value.into())
+    };
+    let account = "sunco-west".parse().unwrap();
+    nothing(|fetching| Secrets::read_with(&account, &sources, fetching, environment))
 }
 
 fn from_file(contents: &[u8]) -> Result<Secrets, Vec<SecretError>> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), contents).unwrap();
-    let source = SecretSource::File(file.path().to_str().unwrap().to_owned());
-    Secrets::read(
-        &"sunco-west".parse().unwrap(),
-        &BTreeMap::from([("KEY".to_owned(), source)]),
-    )
+    let source = SecretSource::Held(HeldValue::File(file.path().to_str().unwrap().to_owned()));
+    let sources = BTreeMap::from([("KEY".to_owned(), source)]);
+    let account = "sunco-west".parse().unwrap();
+    nothing(|fetching| Secrets::read(&account, &sources, fetching))
 }
 
 #[test]
@@ -163,17 +177,41 @@ fn a_file_is_as_long_as_a_secret_may_be_and_no_longer() {
 
 #[test]
 fn every_problem_is_told_without_a_value() {
+    let grant = TokenGrant {
+        token_url: "http://login.example/token".parse().unwrap(),
+        client_id: HeldValue::Env("ABSENT".into()),
+        client_secret: HeldValue::Env("TAB".into()),
+        scope: None,
+    };
     let sources = BTreeMap::from([
-        ("ABSENT".to_owned(), SecretSource::Env("ABSENT".into())),
-        ("FOLDER".to_owned(), SecretSource::File("/".into())),
-        ("TAB".to_owned(), SecretSource::Env("TAB".into())),
+        (
+            "ABSENT".to_owned(),
+            SecretSource::Held(HeldValue::Env("ABSENT".into())),
+        ),
+        (
+            "FOLDER".to_owned(),
+            SecretSource::Held(HeldValue::File("/".into())),
+        ),
+        (
+            "TAB".to_owned(),
+            SecretSource::Held(HeldValue::Env("TAB".into())),
+        ),
+        ("TOKEN".to_owned(), SecretSource::OAuth2(grant)),
     ]);
-    let errors = Secrets::read_with(&"sunco-west".parse().unwrap(), &sources, |variable| {
-        (variable == "TAB").then(|| "hush\thush".into())
-    })
-    .unwrap_err();
-    assert_eq!(errors.len(), 3);
-    for (error, name) in errors.iter().zip(["ABSENT", "FOLDER", "TAB"]) {
+    let tab = |variable: &str| (variable == "TAB").then(|| "hush\thush".into());
+    let account = "sunco-west".parse().unwrap();
+    let errors = nothing(|fetching| Secrets::read_with(&account, &sources, fetching, tab));
+    let errors = errors.unwrap_err();
+    let expected = [
+        "ABSENT",
+        "FOLDER",
+        "TAB",
+        "TOKEN.oauth2.token_url",
+        "TOKEN.oauth2.client_id",
+        "TOKEN.oauth2.client_secret",
+    ];
+    assert_eq!(errors.len(), expected.len());
+    for (error, name) in errors.iter().zip(expected) {
         let told = format!("{error} {error:?}");
         assert!(told.contains("sunco-west") && told.contains(name), "{told}");
         assert!(!told.contains("hush"), "{told}");

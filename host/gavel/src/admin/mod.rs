@@ -8,6 +8,7 @@
 //! | [`health`] | `/healthz`, `/readyz`, `/metrics` |
 //! | [`market`] | the market and its revisions |
 //! | [`plugins`] | uploads and what the gate said of them |
+//! | [`trials`] | versions activated, rolled back, revoked, tried and replayed |
 //! | [`pings`] | what became of each ping, account by account |
 //! | [`orders`] | orders, leads, deliveries, and settling these |
 //! | [`read`] | small JSON bodies, read strictly |
@@ -20,6 +21,7 @@ mod plugins;
 mod read;
 mod route;
 pub(crate) mod token;
+mod trials;
 
 use gavel_exchange::{Exchange, api::Received};
 use http::Request;
@@ -88,11 +90,14 @@ impl AdminApi {
             Asked::Revisions => market::revisions(exchange, query),
             Asked::Revision(number) => market::revision(exchange, number),
             Asked::Rollback => market::rollback(exchange, request).await,
-            Asked::Plugins => plugins::list(exchange),
+            Asked::Plugins => plugins::list(exchange, query),
             Asked::Plugin(name) => plugins::show(exchange, name),
             Asked::PutPlugin(name) => plugins::upload(exchange, name, request).await,
+            Asked::OfPlugin(name, what) => trials::done(exchange, name, what, request).await,
+            Asked::Differences(name) => trials::differences(exchange, name, query).await,
             Asked::Pings => pings::list(exchange, query).await,
             Asked::Ping(id) => pings::show(exchange, id).await,
+            Asked::ReplayPing(id) => pings::replay(exchange, id).await,
             Asked::Order(id) => orders::order(exchange, id),
             Asked::Lead(id) => orders::lead(exchange, id),
             Asked::Deliveries => orders::deliveries(exchange, query),

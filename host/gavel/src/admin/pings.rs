@@ -2,7 +2,7 @@
 
 use gavel_exchange::{
     Exchange,
-    api::{PingQuery, PingStory},
+    api::{Answer, PingQuery, PingStory},
 };
 use gavel_market::{
     field::Value as FieldValue,
@@ -37,7 +37,6 @@ pub(super) async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Rep
         limit: query.limit(PAGE.0, PAGE.1)?,
     };
     exchange.caught_up().await?;
-    exchange.caught_up().await?;
     // Filters may look at every ping there is: not on a thread that answers pings.
     let exchange = exchange.clone();
     let looking = tokio::task::spawn_blocking(move || exchange.pings(&query));
@@ -50,11 +49,17 @@ pub(super) async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Rep
 
 /// `GET /pings/{id}`: one record, by the ping's id or its order's.
 pub(super) async fn show(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
+    Ok(reply::json(&story(
+        &exchange.ping_story(ping_named(id)?).await?,
+    )))
+}
+
+/// A ping by its own id or its order's.
+fn ping_named(id: &str) -> Result<PingId, Problem> {
     let ping = id
         .parse::<PingId>()
         .or_else(|_| id.parse::<OrderId>().map(OrderId::ping));
-    let ping = ping.map_err(|_| Problem::new(Code::NotFound))?;
-    Ok(reply::json(&story(&exchange.ping_story(ping).await?)))
+    ping.map_err(|_| Problem::new(Code::NotFound))
 }
 
 /// An outcome by its word.
@@ -81,8 +86,51 @@ fn summary(record: &PingRecord) -> Value {
     })
 }
 
+/// `POST /pings/{id}/replay`: the ping, decided again by the versions that decided it.
+pub(super) async fn replay(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
+    let (record, again) = exchange.replay_ping(ping_named(id)?).await?;
+    let differences: Vec<Value> = again
+        .changes(&record)
+        .iter()
+        .map(|changed| {
+            json!({
+                "account": changed.before.account,
+                "recorded": outcome(&changed.before),
+                "replayed": outcome(&changed.after),
+            })
+        })
+        .collect();
+    let same =
+        differences.is_empty() && again.answers_as(&record) && again.not_comparable.is_empty();
+    Ok(reply::json(&json!({
+        "id": record.id,
+        "same": same,
+        "differences": differences,
+        "not_comparable": again.not_comparable,
+        "recorded": answer(&record.answer),
+        "answer": replayed(&again.answer),
+    })))
+}
+
+fn replayed(answer: &Answer) -> Value {
+    match answer {
+        Answer::Bid {
+            revenue,
+            cost,
+            selected,
+        } => json!({
+            "status": "bid",
+            "bid": cost.to_string(),
+            "revenue": revenue.to_string(),
+            "selected": selected,
+        }),
+        Answer::NoBid(reason) => json!({"status": "no_bid", "reason": reason.word()}),
+    }
+}
+
 fn story(story: &PingStory) -> Value {
     let record = &story.record;
+    let shadows = story.differences.iter().flat_map(super::trials::difference);
     json!({
         "id": record.id,
         "campaign": record.campaign,
@@ -93,6 +141,7 @@ fn story(story: &PingStory) -> Value {
         "timings": record.timings,
         "outcomes": story.outcomes.iter().map(outcome).collect::<Vec<_>>(),
         "exchanges": record.exchanges,
+        "shadows": shadows.collect::<Vec<_>>(),
         "answer": answer(&record.answer),
     })
 }
@@ -129,7 +178,7 @@ pub(super) fn lead(fields: &[(String, FieldValue)]) -> Value {
 }
 
 /// What became of one account.
-fn outcome(outcome: &AccountOutcome) -> Value {
+pub(super) fn outcome(outcome: &AccountOutcome) -> Value {
     let mut fields = Map::new();
     fields.insert("account".into(), outcome.account.to_string().into());
     fields.insert("code".into(), outcome.outcome.word().into());

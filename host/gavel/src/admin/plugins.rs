@@ -1,66 +1,192 @@
 //! Plugins: uploads, and what the gate said of them.
 
-use gavel_exchange::{Exchange, api::PluginVersionView};
-use gavel_market::ids::PluginName;
-use gavel_sandbox::SandboxSettings;
-use http::Request;
+use std::{ops::RangeInclusive, str::FromStr};
+
+use bytes::Bytes;
+use gavel_exchange::{
+    Exchange,
+    api::{Limits, PluginVersionView, Tally, Upload},
+};
+use gavel_market::{ids::PluginName, model::CallLimits, reason::FieldCode};
+use http::{HeaderMap, Request, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use crate::http::{
-    body, limits, negotiate,
-    problem::{Code, Problem},
-    query::Query,
-    reply::{self, Reply, time_ms},
+use super::trials;
+use crate::{
+    config::{Size, Span},
+    http::{
+        body, limits, negotiate,
+        problem::{Code, Problem},
+        query::Query,
+        reply::{self, Reply, time_ms},
+    },
 };
 
+/// What a multipart upload may have beside the plugin, in bytes: cases, and the parts' heads.
+const CASES_MAX_BYTES: usize = 4 << 20;
+
+/// Files of cases that one upload may bring.
+const CASE_FILES_MAX: usize = 100;
+
 /// `GET /plugins`: every version.
-pub(super) fn list(exchange: &Exchange) -> Result<Reply, Problem> {
+pub(super) fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
+    Query::read(query, &[])?;
     let items: Vec<Value> = exchange.plugins()?.iter().map(written).collect();
     Ok(reply::json(&json!({"items": items, "next": null})))
 }
 
-/// `GET /plugins/{name}`: the versions of one.
+/// `GET /plugins/{name}`: one plugin with its versions, its history and what is on trial.
 pub(super) fn show(exchange: &Exchange, name: &str) -> Result<Reply, Problem> {
-    let versions = exchange.plugins()?;
-    let versions: Vec<Value> = versions
-        .iter()
-        .filter(|version| version.name.as_str() == name)
-        .map(written)
-        .collect();
-    if versions.is_empty() {
-        return Err(Problem::new(Code::NotFound));
-    }
-    Ok(reply::json(&json!({"name": name, "versions": versions})))
+    Ok(reply::json(&trials::plugin(
+        &exchange.plugin(&named(name)?)?,
+    )))
 }
 
-/// `PUT /plugins/{name}`: the bytes of a version. A version that the gate refuses is kept,
-/// and the answer has the gate's code.
+/// A plugin's name as it stands in a path; one that cannot be is not found.
+pub(super) fn named(name: &str) -> Result<PluginName, Problem> {
+    name.parse().map_err(|_| Problem::new(Code::NotFound))
+}
+
+/// `PUT /plugins/{name}`: the bytes of a version, or multipart with cases beside them. A version
+/// that the gate refuses is kept, and the answer has the gate's code and report.
 pub(super) async fn upload(
     exchange: &Exchange,
     name: &str,
     request: Request<Incoming>,
 ) -> Result<Reply, Problem> {
-    let name: PluginName = name.parse().map_err(|_| Problem::new(Code::NotFound))?;
-    Query::read(request.uri().query(), &[])?;
-    // Clients name bytes in many ways, or not at all; the gate looks at them anyway.
-    if negotiate::named_type(request.headers()).starts_with("multipart/") {
-        return Err(Problem::new(Code::UnsupportedMediaType)
-            .detail("send the plugin's bytes as the body; cases beside them are not yet served"));
-    }
-    let max_bytes = SandboxSettings::default().max_plugin_bytes;
-    let bytes = body::read(request, max_bytes, limits::UPLOAD_TIMEOUT).await?;
-    let version = exchange.upload_plugin(name, bytes.into()).await?;
+    let name = named(name)?;
+    let query = Query::read(
+        request.uri().query(),
+        &["activate", "memory", "time", "log"],
+    )?;
+    let activate = query.flag("activate")?;
+    let size = |key| {
+        parsed::<Size>(&query, key, "a size such as 64MiB").map(|size| size.map(|size| size.0))
+    };
+    let limits = Limits {
+        memory: size("memory")?,
+        time: parsed::<Span>(&query, "time", "a time such as 50ms")?.map(|span| span.0),
+        log: size("log")?,
+    };
+    check_limits(limits)?;
+    let boundary = boundary(request.headers())?;
+    let max_bytes = exchange.max_plugin_bytes() + boundary.as_ref().map_or(0, |_| CASES_MAX_BYTES);
+    let sent = body::read(request, max_bytes, limits::UPLOAD_TIMEOUT).await?;
+    let (bytes, cases) = match boundary {
+        None => (sent, Vec::new()),
+        Some(boundary) => parts(sent, &boundary).await?,
+    };
+    let upload = Upload {
+        name,
+        bytes: bytes.into(),
+        cases,
+        limits,
+        activate,
+    };
+    let (version, activated) = exchange.upload_plugin(upload).await?;
     match &version.refused {
-        None => Ok(reply::json(&written(&version))),
+        None => {
+            let mut answer = with_gate(&version);
+            if let (Some(activated), Some(fields)) = (activated, answer.as_object_mut()) {
+                fields.insert("revision".into(), activated.revision.into());
+            }
+            Ok(reply::json(&answer))
+        }
         // The gate's words are about the upload, which is its sender's own.
         Some((code, words)) => Err(Problem::new(Code::PluginRefused)
             .word(code.clone())
-            .detail(words.clone())),
+            .detail(words.clone())
+            .with("gate", version.gate.clone().unwrap_or_default())),
     }
 }
 
-fn written(version: &PluginVersionView) -> Value {
+fn parsed<T: FromStr>(
+    query: &Query,
+    key: &str,
+    expected: &'static str,
+) -> Result<Option<T>, Problem> {
+    query.parsed(key, expected)
+}
+
+/// The same bounds as in a market file.
+fn check_limits(limits: Limits) -> Result<(), Problem> {
+    let wrong =
+        |key: &str, message: String| Err(Problem::field(key, FieldCode::OutOfRange, message));
+    let bytes =
+        |range: &RangeInclusive<u64>| format!("from {} to {} bytes", range.start(), range.end());
+    let is_outside = |given: Option<usize>, range: &RangeInclusive<u64>| {
+        given.is_some_and(|given| !range.contains(&(given as u64)))
+    };
+    if is_outside(limits.memory, &CallLimits::MEMORY) {
+        return wrong("memory", bytes(&CallLimits::MEMORY));
+    }
+    if limits
+        .time
+        .is_some_and(|time| !CallLimits::TIME.contains(&time))
+    {
+        let (least, most) = CallLimits::TIME.into_inner();
+        return wrong("time", format!("from {least:?} to {most:?}"));
+    }
+    if is_outside(limits.log, &CallLimits::LOG) {
+        return wrong("log", bytes(&CallLimits::LOG));
+    }
+    Ok(())
+}
+
+/// The boundary of a multipart body. Clients name other bytes in many ways, or not at all; the
+/// gate looks at them anyway.
+fn boundary(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    if !negotiate::named_type(headers).starts_with("multipart/") {
+        return Ok(None);
+    }
+    let sent = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    multer::parse_boundary(sent).map(Some).map_err(|_| {
+        Problem::new(Code::UnsupportedMediaType)
+            .detail("send multipart/form-data with a boundary, or the plugin's bytes alone")
+    })
+}
+
+/// The plugin and the files of cases in a multipart body.
+async fn parts(sent: Bytes, boundary: &str) -> Result<(Bytes, Vec<(String, String)>), Problem> {
+    let body = futures_util::stream::iter([Ok::<_, std::io::Error>(sent)]);
+    let mut parts = multer::Multipart::new(body, boundary);
+    let (mut plugin, mut cases) = (None, Vec::new());
+    let unreadable = |_| Problem::malformed("the multipart body cannot be read");
+    while let Some(part) = parts.next_field().await.map_err(unreadable)? {
+        let file = part.file_name().unwrap_or_default().to_owned();
+        match part.name() {
+            Some("plugin") if plugin.is_none() => {
+                plugin = Some(part.bytes().await.map_err(unreadable)?);
+            }
+            Some("cases") if cases.len() < CASE_FILES_MAX => {
+                let text = part.bytes().await.map_err(unreadable)?;
+                let text = String::from_utf8(text.into())
+                    .map_err(|_| Problem::malformed("a file of cases is not valid UTF-8"))?;
+                // JSON is told by its name; cases without one are TOML.
+                let name = if file.is_empty() {
+                    "cases.toml".to_owned()
+                } else {
+                    file
+                };
+                cases.push((name, text));
+            }
+            _ => {
+                return Err(Problem::malformed(
+                    "a multipart upload has one part `plugin`, and parts `cases`, at most a hundred",
+                ));
+            }
+        }
+    }
+    let plugin = plugin.ok_or_else(|| Problem::malformed("the part `plugin` is missing"))?;
+    Ok((plugin, cases))
+}
+
+/// A version in a list.
+pub(super) fn written(version: &PluginVersionView) -> Value {
     let mut fields = Map::new();
     fields.insert("name".into(), version.name.to_string().into());
     fields.insert("digest".into(), version.digest.to_string().into());
@@ -71,6 +197,7 @@ fn written(version: &PluginVersionView) -> Value {
         ("kind", &version.kind),
         ("version", &version.version),
         ("summary", &version.summary),
+        ("stateful", &version.stateful),
     ];
     for (key, text) in about {
         fields.extend(text.clone().map(|text| (key.to_owned(), text.into())));
@@ -78,5 +205,33 @@ fn written(version: &PluginVersionView) -> Value {
     if let Some((code, detail)) = &version.refused {
         fields.insert("refused".into(), json!({"code": code, "detail": detail}));
     }
+    if let Some(at_ms) = version.revoked_at_ms {
+        fields.insert("revoked_at".into(), time_ms(at_ms).into());
+    }
     fields.into()
+}
+
+/// A version with what the gate found, and what has come of asking it.
+pub(super) fn with_gate(version: &PluginVersionView) -> Value {
+    let mut written = written(version);
+    if let Some(fields) = written.as_object_mut() {
+        fields.extend(version.gate.clone().map(|gate| ("gate".to_owned(), gate)));
+        fields.extend(
+            version
+                .tally
+                .map(|tally| ("counters".to_owned(), counters(tally))),
+        );
+    }
+    written
+}
+
+/// What has come of asking a version.
+pub(super) fn counters(tally: Tally) -> Value {
+    json!({
+        "calls": tally.calls,
+        "faults": tally.faults,
+        "decisions": tally.decisions,
+        "refusals": tally.refusals,
+        "cpu_us_mean": tally.mean_cpu().map(trials::micros),
+    })
 }

@@ -32,12 +32,41 @@ pub(super) enum Asked<'a> {
     Plugins,
     Plugin(&'a str),
     PutPlugin(&'a str),
+    /// Something done to a plugin.
+    OfPlugin(&'a str, OfPlugin),
+    Differences(&'a str),
     Pings,
     Ping(&'a str),
+    ReplayPing(&'a str),
     Order(&'a str),
     Lead(&'a str),
     Deliveries,
     Settle(&'a str),
+}
+
+/// What is done to a plugin by `POST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OfPlugin {
+    Activate,
+    Rollback,
+    Revoke,
+    Shadow,
+    Canary,
+    Replay,
+}
+
+impl OfPlugin {
+    fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "activate" => Self::Activate,
+            "rollback" => Self::Rollback,
+            "revoke" => Self::Revoke,
+            "shadow" => Self::Shadow,
+            "canary" => Self::Canary,
+            "replay" => Self::Replay,
+            _ => return None,
+        })
+    }
 }
 
 impl<'a> Route<'a> {
@@ -108,8 +137,15 @@ impl<'a> Served<'a> {
             ("plugins", Some(name), None, _) => {
                 Self::get(Asked::Plugin(name)).put(Asked::PutPlugin(name))
             }
+            ("plugins", Some(name), Some("differences"), None) => {
+                Self::get(Asked::Differences(name))
+            }
+            ("plugins", Some(name), Some(what), None) => {
+                Self::post(Asked::OfPlugin(name, OfPlugin::named(what)?))
+            }
             ("pings", None, ..) => Self::get(Asked::Pings),
             ("pings", Some(id), None, _) => Self::get(Asked::Ping(id)),
+            ("pings", Some(id), Some("replay"), None) => Self::post(Asked::ReplayPing(id)),
             ("orders", Some(id), None, _) => Self::get(Asked::Order(id)),
             ("leads", Some(id), None, _) => Self::get(Asked::Lead(id)),
             ("deliveries", None, ..) => Self::get(Asked::Deliveries),
@@ -173,6 +209,18 @@ mod tests {
             of(Method::PUT, "/admin/v1/plugins/roof-filter"),
             Asked::PutPlugin("roof-filter")
         );
+        assert_eq!(
+            of(Method::POST, "/admin/v1/plugins/roof-filter/canary"),
+            Asked::OfPlugin("roof-filter", OfPlugin::Canary)
+        );
+        assert_eq!(
+            of(Method::GET, "/admin/v1/plugins/roof-filter/differences"),
+            Asked::Differences("roof-filter")
+        );
+        assert_eq!(
+            of(Method::POST, "/admin/v1/pings/pg_1/replay"),
+            Asked::ReplayPing("pg_1")
+        );
         assert_eq!(of(Method::GET, "/admin/v1/pings"), Asked::Pings);
         assert_eq!(of(Method::GET, "/admin/v1/leads/ld_1"), Asked::Lead("ld_1"));
         assert_eq!(
@@ -204,6 +252,7 @@ mod tests {
             "/admin/v1/market/",
             "/admin/v1/orders",
             "/admin/v1/pings/a/b",
+            "/admin/v1/plugins/a/b",
             "/market",
             "/healthz/",
         ] {

@@ -72,6 +72,8 @@ pub(super) struct Limits {
     pub(super) outbound_connections: Option<usize>,
     pub(super) answer_reserve: Option<Span>,
     pub(super) allow_private_buyers: Option<bool>,
+    pub(super) max_plugin: Option<Size>,
+    pub(super) reused_check: Option<u32>,
 }
 
 impl File {

@@ -19,6 +19,7 @@ use std::{
 
 use gavel_exchange::limits::ExchangeSettings;
 use gavel_market::ids::Digest;
+use gavel_sandbox::SandboxSettings;
 use serde::Deserialize;
 
 use self::file::{EncryptionKey, File};
@@ -52,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) market: Option<PathBuf>,
     /// The exchange's part.
     pub(crate) exchange: ExchangeSettings,
+    /// The sandbox's part.
+    pub(crate) sandbox: SandboxSettings,
 }
 
 /// Where the store's key comes from.
@@ -97,6 +100,7 @@ impl Config {
             limits,
         } = file;
         let defaults = ExchangeSettings::default();
+        let sandbox = SandboxSettings::default();
         let encryption_key = match env("GAVEL_KEY").filter(|key| !key.is_empty()) {
             Some(_) => Some(KeySource::Env("GAVEL_KEY".into())),
             None => store.encryption_key.map(|key| match key {
@@ -157,6 +161,17 @@ impl Config {
                     .allow_private_buyers
                     .or(limits.allow_private_buyers)
                     .unwrap_or(false),
+            },
+            sandbox: SandboxSettings {
+                max_plugin_bytes: args
+                    .max_plugin
+                    .or(limits.max_plugin)
+                    .map_or(sandbox.max_plugin_bytes, |size| size.0),
+                reused_check_every: args
+                    .reused_check
+                    .or(limits.reused_check)
+                    .unwrap_or(sandbox.reused_check_every),
+                ..sandbox
             },
         })
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::told::{decision, list, object, table, text};
+
 /// The story, line by line: the ping with each account's outcome, the order, the post with its
 /// deliveries and ledger. What there is no record of is said to be missing.
 pub(super) fn tell(records: &Map<String, Value>) -> Vec<String> {
@@ -61,6 +63,26 @@ fn tell_ping(ping: &Value) -> Vec<String> {
     ));
     lines.push(String::new());
     lines.extend(outcomes(&ping["outcomes"]));
+    lines.extend(shadows(&ping["shadows"]));
+    lines
+}
+
+/// What versions on trial would have decided otherwise.
+fn shadows(shadows: &Value) -> Vec<String> {
+    let rows = list(shadows).map(|shadow| {
+        let digest: String = text(&shadow["digest"]).chars().take(8).collect();
+        [
+            text(&shadow["account"]),
+            format!("{} {digest}", text(&shadow["plugin"])),
+            decision(&shadow["shadow"]),
+        ]
+    });
+    let rows = table(["account", "shadow", "would have decided"], rows.collect());
+    if rows.is_empty() {
+        return rows;
+    }
+    let mut lines = vec![String::new()];
+    lines.extend(rows);
     lines
 }
 
@@ -165,33 +187,6 @@ fn told(answer: &Value) -> String {
     format!("{}{}", text(&answer["status"]), joined(", ", rest))
 }
 
-/// Columns as wide as their widest cell, and none where there are no rows.
-fn table<const N: usize>(titles: [&str; N], rows: Vec<[String; N]>) -> Vec<String> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let mut all = vec![titles.map(str::to_owned)];
-    all.extend(rows);
-    let widths = (0..N).map(|column| {
-        all.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    });
-    let widths: Vec<_> = widths.collect();
-    let line = |row: &[String; N]| {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        format!("  {}", cells.collect::<Vec<_>>().join("  "))
-            .trim_end()
-            .to_owned()
-    };
-    all.iter().map(line).collect()
-}
-
 fn pairs(fields: &Value) -> String {
     object(fields)
         .map(|(name, value)| format!("{name} {}", text(value)))
@@ -206,24 +201,6 @@ fn joined(lead_in: &str, parts: impl Iterator<Item = String>) -> String {
         parts
     } else {
         format!("{lead_in}{parts}")
-    }
-}
-
-fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-/// A value without quotes; nothing for null. What may come from a buyer or a plugin must not
-/// steer the terminal.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.chars().filter(|letter| !letter.is_control()).collect(),
-        other => other.to_string(),
     }
 }
 
@@ -247,6 +224,7 @@ mod tests {
                 {"account": "shy", "code": "declined", "number": 1, "detail": {"code": "too_far", "text": "No\u{1b}[31m van."}},
             ],
             "answer": {"status": "bid", "ping_order_id": "po_1", "bid": "15.00"},
+            "shadows": [{"account": "first", "plugin": "roof-filter", "digest": "fedcba9876", "shadow": {"outcome": "filtered", "code": "roof_shaded"}}],
         });
         let records = Map::from_iter([("ping".to_owned(), ping)]);
         let expected = "\
@@ -261,7 +239,10 @@ ping pg_1 · campaign solar-west of sunleads · 2026-11-23T10:00:00.000Z
   first    0 won         25.00
   second   310 outbid    9.00
   shy      1 declined           too_far: No[31m van.
-  far      205 criteria         state";
+  far      205 criteria         state
+
+  account  shadow                would have decided
+  first    roof-filter fedcba98  filtered roof_shaded";
         assert_eq!(tell(&records).join("\n"), expected);
     }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use gavel_exchange::api::{MarketRefused, OperatorRefused, Refusal};
+use gavel_exchange::api::{MarketRefused, OperatorRefused, PluginRefused, Refusal};
 use gavel_market::{file::MarketError, lead::FieldError, reason::FieldCode};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -51,6 +51,13 @@ codes! {
     PostInProgress "post_in_progress" CONFLICT "A post to this order is under way";
     AlreadyPosted "already_posted" CONFLICT "The order was posted before, with another lead";
     WrongChannel "wrong_channel" CONFLICT "The campaign takes another kind of request";
+    AmbiguousDigest "ambiguous_digest" CONFLICT "More than one version's digest begins so";
+    Revoked "revoked" CONFLICT "The version was revoked";
+    RefusedByGate "refused_by_gate" CONFLICT "The gate refused the version";
+    NoEarlierVersion "no_earlier_version" CONFLICT "No earlier version was active";
+    AlreadyActive "already_active" CONFLICT "The version is the active one";
+    NothingActive "nothing_active" CONFLICT "The plugin has no active version";
+    NoMarket "no_market" CONFLICT "No market is in force";
     AlreadySettled "already_settled" CONFLICT "The delivery is not unconfirmed";
     OrderExpired "order_expired" GONE "The order has expired";
     RevisionConflict "revision_conflict" PRECONDITION_FAILED "The market is at another revision";
@@ -93,6 +100,8 @@ struct More {
     /// Where another word stands for the problem than its code's, such as a gate's.
     word: Option<Cow<'static, str>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// A member of its own beside the standard's, such as a gate's report.
+    member: Option<(&'static str, Value)>,
 }
 
 /// The document, in the order in which it is written.
@@ -171,6 +180,12 @@ impl Problem {
         self
     }
 
+    /// Adds a member of its own beside the standard's.
+    pub(crate) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.more.member = Some((name, value));
+        self
+    }
+
     fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.more.headers.push((name, value));
         self
@@ -202,6 +217,13 @@ impl Problem {
             },
             errors: &self.more.errors,
         };
+        let Some((name, value)) = &self.more.member else {
+            return serde_json::to_vec(&document).unwrap_or_default().into();
+        };
+        let mut document = serde_json::to_value(&document).unwrap_or_default();
+        if let Some(members) = document.as_object_mut() {
+            members.insert((*name).to_owned(), value.clone());
+        }
         serde_json::to_vec(&document).unwrap_or_default().into()
     }
 
@@ -267,6 +289,44 @@ impl From<OperatorRefused> for Problem {
                 Self::field("price", FieldCode::OutOfRange, "at most the bid")
             }
             OperatorRefused::Broken => {
+                Self::new(Code::Internal).detail("the store cannot keep it; see the host's log")
+            }
+        }
+    }
+}
+
+impl From<PluginRefused> for Problem {
+    fn from(refused: PluginRefused) -> Self {
+        match refused {
+            PluginRefused::NotFound => Self::new(Code::NotFound),
+            PluginRefused::BadDigest => Self::field(
+                "digest",
+                FieldCode::BadFormat,
+                "a SHA-256 in hexadecimal, cut to eight or more digits",
+            ),
+            PluginRefused::AmbiguousDigest => {
+                Self::new(Code::AmbiguousDigest).detail("write more of the digest's digits")
+            }
+            PluginRefused::Revoked => {
+                Self::new(Code::Revoked).detail("it decides nothing any more; upload another")
+            }
+            PluginRefused::RefusedByGate(code, words) => Self::new(Code::RefusedByGate)
+                .detail(format!("it can never be active: {code}: {words}")),
+            PluginRefused::Gate(code, words) => {
+                Self::new(Code::PluginRefused).word(code).detail(words)
+            }
+            PluginRefused::NoEarlierVersion => Self::new(Code::NoEarlierVersion)
+                .detail("there is nothing to go back to; activate a version by its digest"),
+            PluginRefused::AlreadyActive => Self::new(Code::AlreadyActive)
+                .detail("it decides already: there is nothing to compare it with"),
+            PluginRefused::NothingActive => Self::new(Code::NothingActive).detail(
+                "there is nothing beside which it could be tried; activate a version first",
+            ),
+            PluginRefused::NoMarket => {
+                Self::new(Code::NoMarket).detail("apply a market first, with `gavel apply`")
+            }
+            PluginRefused::Market(refused) => refused.into(),
+            PluginRefused::Broken => {
                 Self::new(Code::Internal).detail("the store cannot keep it; see the host's log")
             }
         }

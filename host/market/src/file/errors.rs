@@ -94,14 +94,15 @@ pub mod code {
 
 /// The errors found so far.
 #[derive(Default)]
-pub(super) struct Findings {
+pub struct Findings {
     errors: RefCell<Vec<MarketError>>,
     suggestions: Cell<usize>,
     left_out: Cell<usize>,
 }
 
 impl Findings {
-    pub(super) fn add(&self, error: MarketError) {
+    /// Notes an error.
+    pub fn add(&self, error: MarketError) {
         let mut errors = self.errors.borrow_mut();
         if errors.len() < ERRORS_MAX {
             errors.push(error);
@@ -111,16 +112,12 @@ impl Findings {
     }
 
     /// How many there are: whether a part is faulty shows in whether this has grown.
-    pub(super) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.errors.borrow().len() + self.left_out.get()
     }
 
     /// The known word nearest to a wrong one, if it is near enough to have been meant.
-    pub(super) fn nearest<'k>(
-        &self,
-        wrong: &str,
-        known: impl Iterator<Item = &'k str>,
-    ) -> Option<String> {
+    pub fn nearest<'k>(&self, wrong: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
         if self.suggestions.get() >= SUGGESTIONS_MAX {
             return None;
         }
@@ -136,7 +133,7 @@ impl Findings {
     }
 
     /// Every error, in the file's order.
-    pub(super) fn into_errors(self) -> Vec<MarketError> {
+    pub fn into_errors(self) -> Vec<MarketError> {
         let mut errors = self.errors.into_inner();
         errors.sort_by_key(|error| error.line);
         let left_out = self.left_out.get();

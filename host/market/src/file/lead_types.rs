@@ -39,6 +39,23 @@ pub(super) fn read(root: &mut Section<'_>) -> BTreeMap<LeadTypeId, Draft> {
 }
 
 fn lead_type(id: LeadTypeId, mut section: Section<'_>) -> Draft {
+    let (fields, faulty) = fields(&mut section);
+    if fields.is_empty() {
+        section.error(
+            Some("fields"),
+            code::EMPTY,
+            "a lead type has at least one field",
+        );
+    }
+    section.finish();
+    Draft {
+        lead_type: Arc::new(LeadType::new(id, fields)),
+        faulty,
+    }
+}
+
+/// The fields under a section's key `fields`, in the file's order, and which of them are faulty.
+pub fn fields(section: &mut Section<'_>) -> (Vec<FieldSpec>, BTreeSet<usize>) {
     let mut fields = Vec::new();
     let mut faulty = BTreeSet::new();
     let findings = section.findings;
@@ -62,30 +79,11 @@ fn lead_type(id: LeadTypeId, mut section: Section<'_>) -> Draft {
         }
         fields.push(spec);
     }
-    if fields.is_empty() {
-        section.error(
-            Some("fields"),
-            code::EMPTY,
-            "a lead type has at least one field",
-        );
-    }
-    section.finish();
-    let by_name = fields
-        .iter()
-        .enumerate()
-        .map(|(at, field)| (Arc::clone(&field.name), at))
-        .collect();
-    Draft {
-        lead_type: Arc::new(LeadType {
-            id,
-            fields,
-            by_name,
-        }),
-        faulty,
-    }
+    (fields, faulty)
 }
 
-fn is_field_name(name: &str) -> bool {
+/// Whether a field may have this name: `[a-z][a-z0-9_]{0,63}`.
+pub fn is_field_name(name: &str) -> bool {
     name.len() <= 64
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name

@@ -61,13 +61,4 @@ pub(super) const RETENTION_MIN: Duration = Duration::from_secs(1);
 /// Longest: ten years, the longest that tax law asks for commonly.
 pub(super) const RETENTION_MAX: Duration = Duration::from_secs(3653 * DAY_S);
 
-/// Smallest memory of a plugin, in bytes: one page of WebAssembly.
-pub(super) const PLUGIN_MEMORY_MIN: u64 = 64 << 10;
-/// Largest: what a slot of the sandbox's pool holds.
-pub(super) const PLUGIN_MEMORY_MAX: u64 = 256 << 20;
-/// Longest that one call may compute: no ping waits longer.
-pub(super) const PLUGIN_TIME_MAX: Duration = Duration::from_secs(10);
-/// Most that one call may log, in bytes.
-pub(super) const PLUGIN_LOG_MAX: u64 = 1 << 20;
-
 const DAY_S: u64 = 86_400;

@@ -48,6 +48,18 @@ use reader::Section;
 use spot::Spot;
 use tree::Table;
 
+/// What files of the same make are read with, such as the cases of plugins: key by key, every
+/// error noted with its path, its line and what was probably meant.
+pub mod reading {
+    pub use super::{
+        errors::Findings,
+        lead_types::{fields, is_field_name},
+        reader::Section,
+        spot::Spot,
+        tree::{Entry, Node, NodeValue, Table, from_json, from_toml},
+    };
+}
+
 use crate::{
     eligibility::Eligibility,
     field::FieldSpec,

@@ -2,15 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    errors::code,
-    limits::{
-        PLUGIN_LOG_MAX, PLUGIN_MEMORY_MAX, PLUGIN_MEMORY_MIN, PLUGIN_TIME_MAX, PLUGINS_MAX,
-        TIME_MIN,
-    },
-    reader::Section,
-    spot::Spot,
-};
+use super::{errors::code, limits::PLUGINS_MAX, reader::Section, spot::Spot};
 use crate::{
     ids::{Digest, PluginName},
     model::{CallLimits, Instances, PluginSource, PluginSpec},
@@ -69,12 +61,12 @@ fn limits(mut section: Section<'_>) -> CallLimits {
     let default = CallLimits::default();
     let limits = CallLimits {
         memory: section.get_or("memory", default.memory, |spot| {
-            spot.size(&(PLUGIN_MEMORY_MIN..=PLUGIN_MEMORY_MAX))
+            spot.size(&CallLimits::MEMORY)
         }),
         time: section.get_or("time", default.time, |spot| {
-            spot.duration(&(TIME_MIN..=PLUGIN_TIME_MAX))
+            spot.duration(&CallLimits::TIME)
         }),
-        log: section.get_or("log", default.log, |spot| spot.size(&(0..=PLUGIN_LOG_MAX))),
+        log: section.get_or("log", default.log, |spot| spot.size(&CallLimits::LOG)),
     };
     section.finish();
     limits

@@ -14,8 +14,9 @@ use super::{
 use crate::ids::IdError;
 
 /// A table, and the keys of it that were asked for.
-pub(super) struct Section<'a> {
-    pub(super) findings: &'a Findings,
+pub struct Section<'a> {
+    /// Where errors are noted.
+    pub findings: &'a Findings,
     path: String,
     line: Option<u32>,
     table: &'a Table,
@@ -33,17 +34,12 @@ fn joined(path: &str, key: &str) -> String {
 
 impl<'a> Section<'a> {
     /// The whole file.
-    pub(super) fn root(findings: &'a Findings, table: &'a Table) -> Self {
+    pub fn root(findings: &'a Findings, table: &'a Table) -> Self {
         Self::new(findings, String::new(), None, table)
     }
 
     /// The table at a path.
-    pub(super) fn new(
-        findings: &'a Findings,
-        path: String,
-        line: Option<u32>,
-        table: &'a Table,
-    ) -> Self {
+    pub fn new(findings: &'a Findings, path: String, line: Option<u32>, table: &'a Table) -> Self {
         Self {
             findings,
             path,
@@ -54,7 +50,7 @@ impl<'a> Section<'a> {
     }
 
     /// Notes an error of the table as a whole, or of a key that it lacks.
-    pub(super) fn error(&self, key: Option<&str>, code: &'static str, message: impl Into<String>) {
+    pub fn error(&self, key: Option<&str>, code: &'static str, message: impl Into<String>) {
         let path = key.map_or_else(|| self.path.clone(), |key| joined(&self.path, key));
         self.findings.add(MarketError {
             path,
@@ -66,7 +62,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of a key, where it is there.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Spot<'a>> {
+    pub fn get(&mut self, key: &'static str) -> Option<Spot<'a>> {
         self.asked.push(key);
         let entry = self.table.entries.iter().find(|entry| entry.key == key)?;
         Some(Spot {
@@ -78,7 +74,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn require(&mut self, key: &'static str) -> Option<Spot<'a>> {
+    pub fn require(&mut self, key: &'static str) -> Option<Spot<'a>> {
         let spot = self.get(key);
         if spot.is_none() {
             self.error(
@@ -92,7 +88,7 @@ impl<'a> Section<'a> {
 
     /// A key's value as `read` reads it, or the default, also where it is faulty: the market
     /// is refused in any case then.
-    pub(super) fn get_or<T>(
+    pub fn get_or<T>(
         &mut self,
         key: &'static str,
         default: T,
@@ -104,17 +100,13 @@ impl<'a> Section<'a> {
     }
 
     /// The table under a key, where it is there.
-    pub(super) fn section(&mut self, key: &'static str) -> Option<Section<'a>> {
+    pub fn section(&mut self, key: &'static str) -> Option<Section<'a>> {
         self.get(key)?.section()
     }
 
     /// Every entry of a table whose keys are names that the market's author chose, with
     /// the table under each. Too many are an error and not read.
-    pub(super) fn named(
-        &mut self,
-        key: &'static str,
-        at_most: usize,
-    ) -> Vec<(&'a str, Section<'a>)> {
+    pub fn named(&mut self, key: &'static str, at_most: usize) -> Vec<(&'a str, Section<'a>)> {
         self.section(key)
             .map(|section| section.entries(at_most))
             .unwrap_or_default()
@@ -128,7 +120,7 @@ impl<'a> Section<'a> {
     }
 
     /// Every entry, whatever its key. Too many are an error and not read.
-    pub(super) fn spots(self, at_most: usize) -> Vec<(&'a str, Spot<'a>)> {
+    pub fn spots(self, at_most: usize) -> Vec<(&'a str, Spot<'a>)> {
         let count = self.table.entries.len();
         if count > at_most {
             self.error(
@@ -152,7 +144,7 @@ impl<'a> Section<'a> {
     }
 
     /// The table's own name, which is the last part of its path.
-    pub(super) fn name<T: FromStr<Err = IdError>>(&self, name: &str) -> Option<T> {
+    pub fn name<T: FromStr<Err = IdError>>(&self, name: &str) -> Option<T> {
         name.parse()
             .map_err(|error: IdError| self.error(None, code::BAD_NAME, error.to_string()))
             .ok()
@@ -160,7 +152,7 @@ impl<'a> Section<'a> {
 
     /// A key of a feature that is not served yet: an error, unless it says what holds in
     /// any case.
-    pub(super) fn unserved(
+    pub fn unserved(
         &mut self,
         key: &'static str,
         changes_nothing: impl FnOnce(&NodeValue) -> bool,
@@ -174,17 +166,17 @@ impl<'a> Section<'a> {
     }
 
     /// Takes these keys as known without looking at their values.
-    pub(super) fn pass_over(&mut self, keys: &[&'static str]) {
+    pub fn pass_over(&mut self, keys: &[&'static str]) {
         self.asked.extend_from_slice(keys);
     }
 
     /// Whether the table has this key.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.table.entries.iter().any(|entry| entry.key == key)
     }
 
     /// Notes every key that was not asked for.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         for entry in &self.table.entries {
             if !self.asked.contains(&entry.key.as_str()) {
                 self.findings.add(MarketError {

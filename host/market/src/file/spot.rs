@@ -14,21 +14,25 @@ use super::{
 use crate::money::{Money, MoneyError};
 
 /// A value, and where it stands.
-pub(super) struct Spot<'a> {
-    pub(super) findings: &'a Findings,
-    pub(super) path: String,
-    pub(super) line: Option<u32>,
-    pub(super) node: &'a Node,
+pub struct Spot<'a> {
+    /// Where errors are noted.
+    pub findings: &'a Findings,
+    /// Its key's path, such as `accounts.sunco-west.price`.
+    pub path: String,
+    /// From 1; of JSON there is none.
+    pub line: Option<u32>,
+    /// What stands there.
+    pub node: &'a Node,
 }
 
 impl<'a> Spot<'a> {
     /// Notes an error of this value.
-    pub(super) fn error(&self, code: &'static str, message: impl Into<String>) {
+    pub fn error(&self, code: &'static str, message: impl Into<String>) {
         self.error_suggesting(code, message, None);
     }
 
     /// Notes an error of this value, with what was probably meant.
-    pub(super) fn error_suggesting(
+    pub fn error_suggesting(
         &self,
         code: &'static str,
         message: impl Into<String>,
@@ -51,7 +55,8 @@ impl<'a> Spot<'a> {
         None
     }
 
-    pub(super) fn not_yet_served(&self, what: &str) {
+    /// Notes that a feature is not served yet.
+    pub fn not_yet_served(&self, what: &str) {
         self.error(
             code::NOT_YET_SERVED,
             format!("{what} is not yet served by this version of Gavel"),
@@ -59,23 +64,21 @@ impl<'a> Spot<'a> {
     }
 
     /// The error of `read`'s result, noted.
-    pub(super) fn noted<T, E: ToString>(
-        &self,
-        code: &'static str,
-        read: Result<T, E>,
-    ) -> Option<T> {
+    pub fn noted<T, E: ToString>(&self, code: &'static str, read: Result<T, E>) -> Option<T> {
         read.map_err(|error| self.error(code, error.to_string()))
             .ok()
     }
 
-    pub(super) fn flag(&self) -> Option<bool> {
+    /// True or false.
+    pub fn flag(&self) -> Option<bool> {
         match self.node.value {
             NodeValue::Flag(flag) => Some(flag),
             _ => self.wrong_type("true or false"),
         }
     }
 
-    pub(super) fn text(&self) -> Option<&'a str> {
+    /// A string, empty or not.
+    pub fn text(&self) -> Option<&'a str> {
         match &self.node.value {
             NodeValue::Text(text) => Some(text),
             _ => self.wrong_type("a string"),
@@ -83,7 +86,7 @@ impl<'a> Spot<'a> {
     }
 
     /// Text for people: neither empty nor endless.
-    pub(super) fn words(&self) -> Option<&'a str> {
+    pub fn words(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
             self.error(code::EMPTY, "a text is expected");
@@ -96,7 +99,8 @@ impl<'a> Spot<'a> {
         Some(text)
     }
 
-    pub(super) fn integer(&self, range: &RangeInclusive<i64>) -> Option<i64> {
+    /// A whole number in a range.
+    pub fn integer(&self, range: &RangeInclusive<i64>) -> Option<i64> {
         match self.node.value {
             NodeValue::Integer(number) if range.contains(&number) => Some(number),
             NodeValue::Integer(_) => self.out_of_range(range.start(), range.end()),
@@ -105,7 +109,7 @@ impl<'a> Spot<'a> {
     }
 
     /// A number of things.
-    pub(super) fn count(&self, range: &RangeInclusive<i64>) -> Option<u32> {
+    pub fn count(&self, range: &RangeInclusive<i64>) -> Option<u32> {
         u32::try_from(self.integer(range)?).ok()
     }
 
@@ -121,7 +125,8 @@ impl<'a> Spot<'a> {
         None
     }
 
-    pub(super) fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
+    /// A time in a range, such as `20s`.
+    pub fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
         let text = self.text()?;
         let Ok(duration) = humantime::parse_duration(text) else {
             self.error(
@@ -140,7 +145,7 @@ impl<'a> Spot<'a> {
     }
 
     /// A size in bytes.
-    pub(super) fn size(&self, range: &RangeInclusive<u64>) -> Option<usize> {
+    pub fn size(&self, range: &RangeInclusive<u64>) -> Option<usize> {
         let text = self.text()?;
         let Ok(size) = text.parse::<bytesize::ByteSize>() else {
             self.error(
@@ -173,7 +178,8 @@ impl<'a> Spot<'a> {
         }
     }
 
-    pub(super) fn money(&self) -> Option<Money> {
+    /// An amount, written as a string.
+    pub fn money(&self) -> Option<Money> {
         let text = self.exact("12.50")?;
         Money::parse(text)
             .map_err(|error| self.error(money_code(error), error.to_string()))
@@ -181,7 +187,7 @@ impl<'a> Spot<'a> {
     }
 
     /// Per cent, at most `most`, in the form of an amount.
-    pub(super) fn percent(&self, most: Decimal) -> Option<Decimal> {
+    pub fn percent(&self, most: Decimal) -> Option<Decimal> {
         let text = self.exact("12.5")?;
         match Money::parse(text) {
             Ok(percent) if percent.amount() <= most => Some(percent.amount()),
@@ -197,16 +203,12 @@ impl<'a> Spot<'a> {
     }
 
     /// One of these words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         self.word_or_unserved(words, &[])
     }
 
     /// One of these words; those not yet served are told as such.
-    pub(super) fn word_or_unserved<T: Copy>(
-        &self,
-        words: &[(&str, T)],
-        unserved: &[&str],
-    ) -> Option<T> {
+    pub fn word_or_unserved<T: Copy>(&self, words: &[(&str, T)], unserved: &[&str]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
@@ -226,7 +228,7 @@ impl<'a> Spot<'a> {
     }
 
     /// A name of something that `find` finds; else one of `known` is suggested.
-    pub(super) fn reference<T, K: AsRef<str>>(
+    pub fn reference<T, K: AsRef<str>>(
         &self,
         what: &str,
         find: impl FnOnce(&str) -> Option<T>,
@@ -246,7 +248,8 @@ impl<'a> Spot<'a> {
         found
     }
 
-    pub(super) fn section(&self) -> Option<Section<'a>> {
+    /// The table that it is.
+    pub fn section(&self) -> Option<Section<'a>> {
         match &self.node.value {
             NodeValue::Table(table) => Some(Section::new(
                 self.findings,
@@ -259,10 +262,7 @@ impl<'a> Spot<'a> {
     }
 
     /// The items of a list, at most so many.
-    pub(super) fn items(
-        &self,
-        at_most: usize,
-    ) -> Option<impl Iterator<Item = Spot<'a>> + use<'a, '_>> {
+    pub fn items(&self, at_most: usize) -> Option<impl Iterator<Item = Spot<'a>> + use<'a, '_>> {
         let NodeValue::List(items) = &self.node.value else {
             return self.wrong_type("a list");
         };

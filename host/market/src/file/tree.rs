@@ -11,38 +11,51 @@ use toml::{
 use super::errors::{MarketError, code};
 
 /// A value and where it stands.
-pub(super) struct Node {
-    pub(super) line: Option<u32>,
-    pub(super) value: NodeValue,
+pub struct Node {
+    /// From 1; of JSON there is none.
+    pub line: Option<u32>,
+    /// What stands there.
+    pub value: NodeValue,
 }
 
-/// What a market file is made of.
-pub(super) enum NodeValue {
+/// What a file is made of.
+pub enum NodeValue {
+    /// JSON's null.
     Null,
+    /// True or false.
     Flag(bool),
+    /// A whole number.
     Integer(i64),
+    /// A number with a point.
     Float(f64),
+    /// A string.
     Text(String),
     /// TOML's own dates and times, as text.
     Date(String),
+    /// An array.
     List(Vec<Node>),
+    /// A table, or an object.
     Table(Table),
 }
 
 /// A table's entries, in the file's order. No key stands twice.
-pub(super) struct Table {
-    pub(super) entries: Vec<Entry>,
+pub struct Table {
+    /// One for each key.
+    pub entries: Vec<Entry>,
 }
 
 /// A key, its value, and the line of the key: of a `[table]` that of its header.
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) line: Option<u32>,
-    pub(super) node: Node,
+pub struct Entry {
+    /// Without quotes.
+    pub key: String,
+    /// From 1; of JSON there is none.
+    pub line: Option<u32>,
+    /// The key's value.
+    pub node: Node,
 }
 
 /// A whole TOML document.
-pub(super) fn from_toml(text: &str) -> Result<Table, MarketError> {
+pub fn from_toml(text: &str) -> Result<Table, MarketError> {
     let lines = Lines::of(text);
     let syntax = |at: Option<usize>, message: &str| MarketError {
         path: String::new(),
@@ -116,7 +129,7 @@ impl Lines {
 }
 
 /// A whole JSON document.
-pub(super) fn from_json(text: &str) -> Result<Table, MarketError> {
+pub fn from_json(text: &str) -> Result<Table, MarketError> {
     let syntax = |line: Option<u32>, message: String| MarketError {
         path: String::new(),
         line,
@@ -128,7 +141,7 @@ pub(super) fn from_json(text: &str) -> Result<Table, MarketError> {
         .map_err(|error| syntax(u32::try_from(error.line()).ok(), error.to_string()))?;
     match root.value {
         NodeValue::Table(table) => Ok(table),
-        _ => Err(syntax(None, "a market is a JSON object".into())),
+        _ => Err(syntax(None, "a JSON object is expected".into())),
     }
 }
 
@@ -204,7 +217,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
 impl Node {
     /// The node as JSON, for a plugin's configuration; `None` where it holds a number that
     /// JSON has not (`nan`, `inf`).
-    pub(super) fn to_json(&self) -> Option<serde_json::Value> {
+    pub fn to_json(&self) -> Option<serde_json::Value> {
         use serde_json::Value as Json;
         Some(match &self.value {
             NodeValue::Null => Json::Null,
@@ -226,7 +239,7 @@ impl Node {
     }
 
     /// What kind of thing it is, for a message.
-    pub(super) fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self.value {
             NodeValue::Null => "null",
             NodeValue::Flag(_) => "true or false",

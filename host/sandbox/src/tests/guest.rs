@@ -7,13 +7,25 @@
 use std::fmt::Write as _;
 
 use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{Resolve, WorldId};
 
 /// The interface as it stands.
 pub(crate) const WIT: &str = include_str!("../../../../wit/buyer.wit");
+/// WASI, for guests that import it.
+const WASI_WIT: &str = include_str!("wasi.wit");
 
 /// A schema that takes any object.
 pub(crate) const ANY_OBJECT: &str = r#"{"type": "object"}"#;
+
+/// An allocator that never frees.
+const REALLOC: &str =
+    "(local.set $at (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -16)))
+    (global.set $heap (i32.add (local.get $at) (local.get 3)))
+    (if (i32.gt_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536)))
+      (then (if (i32.eq (i32.const -1) (memory.grow
+          (i32.add (i32.const 1) (i32.div_u (local.get 3) (i32.const 65536)))))
+        (then (unreachable)))))
+    (local.get $at)";
 
 #[derive(Clone)]
 pub(crate) struct Guest {
@@ -34,6 +46,8 @@ pub(crate) struct Guest {
     pub(crate) ping: String,
     /// Locals: 0 the account, 1 the lead, 2 to 7 what was won, 8 and 9 the answers; 10 free.
     pub(crate) post: String,
+    /// Its allocator. Locals: 0 to 3, the old place and size, alignment and size; 4 free.
+    pub(crate) realloc: String,
     pub(crate) data: String,
     pub(crate) next_text: usize,
 }
@@ -60,6 +74,7 @@ impl Guest {
             qualify: "(i32.const 1024)".into(),
             ping: "(i32.const 1024)".into(),
             post: "(i32.const 1024)".into(),
+            realloc: REALLOC.into(),
             data: String::new(),
             next_text: 4096,
         };
@@ -149,17 +164,36 @@ impl Guest {
 
     /// The core module, component type included: what `cargo build` leaves.
     pub(crate) fn module(&self) -> Vec<u8> {
-        let mut wasm = wat::parse_str(self.wat()).expect("the guest is valid text");
+        let mut wasm = self.core();
+        let (resolve, world) = self.resolved();
+        embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)
+            .expect("metadata fits");
+        wasm
+    }
+
+    /// The core module without a component type.
+    pub(crate) fn core(&self) -> Vec<u8> {
+        wat::parse_str(self.wat()).expect("the guest is valid text")
+    }
+
+    /// The world that it was built for.
+    pub(crate) fn resolved(&self) -> (Resolve, WorldId) {
         let mut resolve = Resolve::default();
+        if let Some((_, patch)) = self.wit.split_once("import wasi:") {
+            let (_, patch) = patch.split_once("@0.2.").expect("a version");
+            let patch = patch.split(';').next().unwrap_or_default();
+            let wasi = WASI_WIT.replace("@0.2.12", &format!("@0.2.{patch}"));
+            resolve
+                .push_source("wasi.wit", &wasi)
+                .expect("WASI is valid");
+        }
         let package = resolve
             .push_source("buyer.wit", &self.wit)
             .expect("the interface is valid");
         let world = resolve
             .select_world(&[package], Some(&format!("{}-plugin", self.interface)))
             .expect("a world");
-        embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)
-            .expect("metadata fits");
-        wasm
+        (resolve, world)
     }
 
     fn wat(&self) -> String {
@@ -172,6 +206,7 @@ impl Guest {
             qualify,
             ping,
             post,
+            realloc,
             data,
             wit,
             ..
@@ -220,14 +255,7 @@ impl Guest {
                  (call $put (i32.add (local.get $at) (i32.const 4)) (local.get $length)))
                (func $drop (param $lead i32) (param $result i32) (result i32)
                  (call $drop_lead (local.get $lead)) (local.get $result))
-               (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (local $at i32)
-                 (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 15)) (i32.const -16)))
-                 (global.set $heap (i32.add (local.get $at) (local.get 3)))
-                 (if (i32.gt_u (global.get $heap) (i32.mul (memory.size) (i32.const 65536)))
-                   (then (if (i32.eq (i32.const -1) (memory.grow
-                       (i32.add (i32.const 1) (i32.div_u (local.get 3) (i32.const 65536)))))
-                     (then (unreachable)))))
-                 (local.get $at))
+               (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (local $at i32) {realloc})
                {about}
                (func (export \"gavel:buyer/{interface}@{version}#[static]account.open\")
                  (param i32 i32) (result i32) {open})

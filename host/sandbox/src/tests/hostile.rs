@@ -1,4 +1,38 @@
 //! Plugins that do harm: each costs its own call and nothing more.
+//!
+//! What harm there is, and the test that shows it refused or contained (tests without a
+//! module are here):
+//!
+//! | harm | test |
+//! |---|---|
+//! | infinite loop | `an_endless_loop_costs_its_time`, `an_endless_loop_lets_others_go_first` |
+//! | loop inside `start` | `gate::a_plugin_that_does_not_start_is_refused` |
+//! | slow bulk copy | `abuse::a_bulk_copy_s_time_counts` |
+//! | memory bomb in one grow and in many | `a_memory_bomb_is_refused_in_one_piece_and_in_many` |
+//! | table growth | `a_table_is_bounded_too` |
+//! | deep recursion | `a_deep_recursion_ends_in_a_trap` |
+//! | string with a length that is not true | `a_huge_string_is_refused_wherever_it_lies`, `abuse::what_a_host_call_is_given_is_checked_too` |
+//! | invalid UTF-8 | `text_that_is_no_text_is_refused`, `abuse::what_a_host_call_is_given_is_checked_too` |
+//! | huge list | `abuse::a_huge_list_is_refused_wherever_it_comes_from` |
+//! | ten thousand log lines | `ten_thousand_log_lines_are_cut_and_the_last_words_stay` |
+//! | panic in every export | `abuse::a_panic_in_any_function_is_a_fault_of_that_function` |
+//! | trap in the allocator, and one that lies | `abuse::an_allocator_that_fails_or_lies_costs_the_plugin` |
+//! | handle flood, handles of others | `handles_are_bounded`, `abuse::only_a_handle_that_was_given_is_good`, `wasi::handles_to_sleeps_are_bounded` |
+//! | export missing, of a wrong type, of another version | `gate::a_missing_export_is_named`, `gate::a_type_changed_under_the_same_name_is_noticed`, `gate::another_version_is_said_to_be_one` |
+//! | amount that is none | `an_amount_that_is_none_is_invalid_and_no_fault`, `abuse::no_price_can_be_made_of_what_is_none` |
+//! | core module that is no component | `gate::a_missing_export_is_named`, `abuse::a_program_for_a_command_line_is_no_plugin` |
+//! | compiled code | `gate::compiled_code_is_never_run` |
+//! | truncated file | `gate::a_truncated_file_is_refused_wherever_it_is_cut` |
+//! | oversized file | `gate::an_upload_is_bounded` |
+//! | two memories, many tables | `gate::more_memories_or_tables_than_a_plugin_has_are_refused` |
+//! | imports of sockets, files, clocks, randomness | `wasi::every_import_of_wasi_can_be_named_and_called_and_gives_nothing` and all of `wasi` |
+//! | other imports | `gate::an_import_that_is_not_offered_is_named`, `wasi::wasi_beyond_the_empty_world_is_refused_by_name` |
+//! | sleep | `wasi::a_sleep_is_over_at_once_and_no_clock_has_moved`, `wasi::waiting_for_a_clock_that_stands_ends_with_the_call_s_time` |
+//! | endless printing | `wasi::endless_printing_costs_its_time_and_the_log_stays_bounded` |
+//! | good for a thousand calls and bad from then on | `abuse::after_a_thousand_calls_a_plugin_is_as_it_was_at_the_first` |
+//! | request that smuggles | `a_request_that_would_harm_others_is_refused` |
+//! | schema without end, pattern without end | `schema::tests::a_schema_has_an_end` |
+//! | any bytes at all | `gate::rubbish_in_any_place_harms_nobody`, `examples/fuzz` |
 
 use std::time::Duration;
 

@@ -1,10 +1,15 @@
 //! The sandbox against plugins that behave and plugins that do not.
 
+mod abuse;
 mod busy;
 mod calls;
 mod gate;
 mod guest;
 mod hostile;
+mod reused;
+mod same;
+mod sealed;
+mod wasi;
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +21,7 @@ use gavel_market::{
     field::{FieldSpec, FieldType, Value},
     ids::PluginName,
     lead::{FullLead, PingLead},
-    model::{CallLimits, LeadType},
+    model::{CallLimits, Instances, LeadType},
 };
 
 use self::guest::Guest;
@@ -36,6 +41,7 @@ fn small() -> SandboxSettings {
     SandboxSettings {
         concurrent_calls: 16,
         warm_instances: 16,
+        reused_instances: 16,
         ..SandboxSettings::default()
     }
 }
@@ -62,6 +68,7 @@ fn call() -> Call {
         config: "{}".into(),
         limits: LIMITS,
         order: "po_01.3fa1".into(),
+        instances: Instances::Fresh,
     }
 }
 

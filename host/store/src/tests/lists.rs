@@ -211,6 +211,7 @@ fn revision(text: &str) -> NewRevision {
         source: None,
         at_ms: NOW_MS,
         by: "test".into(),
+        changed: Vec::new(),
     }
 }
 
@@ -239,15 +240,21 @@ async fn going_back_is_a_new_revision_with_the_old_text() {
         store.put_revision(revision(text), None).await.expect("put");
     }
     assert_eq!(
-        store.roll_back(1, Some(1), NOW_MS, "test".into()).await,
+        store
+            .roll_back(1, Some(1), NOW_MS, "test".into(), Vec::new())
+            .await,
         Err(RevisionError::Conflict { active: Some(2) })
     );
     assert_eq!(
-        store.roll_back(9, None, NOW_MS, "test".into()).await,
+        store
+            .roll_back(9, None, NOW_MS, "test".into(), Vec::new())
+            .await,
         Err(RevisionError::NotFound)
     );
     assert_eq!(
-        store.roll_back(1, Some(2), NOW_MS, "test".into()).await,
+        store
+            .roll_back(1, Some(2), NOW_MS, "test".into(), Vec::new())
+            .await,
         Ok(3)
     );
     let active = store.active_revision().expect("readable").expect("one");
@@ -283,7 +290,9 @@ async fn a_plugins_versions_are_kept_with_their_reports() {
         size_bytes: bytes.len() as u64,
         kind: Some(PluginKind::Filter),
         about: Some(serde_json::json!({"needs": ["state"]})),
+        gate: None,
         refused,
+        stateful: None,
         at_ms: NOW_MS,
     };
     let refusal = GateRefusal {

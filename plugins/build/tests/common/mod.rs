@@ -10,7 +10,7 @@ use std::{
 use gavel_market::{
     field::{FieldSpec, FieldType, Value},
     lead::{FullLead, PingLead},
-    model::{CallLimits, LeadType},
+    model::{CallLimits, Instances, LeadType},
 };
 use gavel_sandbox::{
     Call, Called, ConfigRefused, Fault, PingStep, PingView, Plugin, PostStep, PostView, Response,
@@ -32,10 +32,11 @@ pub(crate) fn guest(name: &str) -> PathBuf {
         return gavel_plugin_build::build_example(name, progress).expect("the example builds");
     }
     let built = gavel_plugin_build::build(progress).expect("the plugins build");
-    if name == "roof_filter" {
-        built.roof_filter
-    } else {
-        built.http_buyer
+    match name {
+        "roof_filter" => built.roof_filter,
+        "xml_buyer" => built.xml_buyer,
+        "lp_buyer" => built.lp_buyer,
+        _ => built.http_buyer,
     }
 }
 
@@ -46,6 +47,7 @@ pub(crate) fn host() -> &'static Host {
         let settings = SandboxSettings {
             concurrent_calls: 8,
             warm_instances: 8,
+            reused_instances: 8,
             ..SandboxSettings::default()
         };
         Host(Sandbox::new(settings).expect("a sandbox"))
@@ -120,6 +122,7 @@ fn call(config: &str) -> Call {
         config: config.into(),
         limits: limits(),
         order: "po_1.a1".to_owned(),
+        instances: Instances::Fresh,
     }
 }
 

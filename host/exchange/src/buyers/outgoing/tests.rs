@@ -1,22 +1,36 @@
 use std::collections::BTreeMap;
 
-use gavel_market::model::SecretSource;
+use gavel_market::model::{HeldValue, SecretSource};
 
 use super::*;
+use crate::{secrets::Fetching, tokens::Tokens};
 
 const GOOD: &str = "https://good.example";
 
 fn secrets(values: &[(&str, &str)]) -> Secrets {
     let sources: BTreeMap<_, _> = values
         .iter()
-        .map(|(name, _)| ((*name).to_owned(), SecretSource::Env((*name).to_owned())))
+        .map(|(name, _)| {
+            (
+                (*name).to_owned(),
+                SecretSource::Held(HeldValue::Env((*name).to_owned())),
+            )
+        })
         .collect();
-    Secrets::read_with(&"sunco-west".parse().unwrap(), &sources, |variable| {
-        values
-            .iter()
-            .find(|(name, _)| *name == variable)
-            .map(|(_, value)| value.into())
-    })
+    let environment = |variable: &str| {
+        let (_, value) = values.iter().find(|(name, _)| *name == variable)?;
+        Some(value.into())
+    };
+    let fetching = Fetching {
+        tokens: &Tokens::default(),
+        allow_http: false,
+    };
+    Secrets::read_with(
+        &"sunco-west".parse().unwrap(),
+        &sources,
+        &fetching,
+        environment,
+    )
     .unwrap()
 }
 

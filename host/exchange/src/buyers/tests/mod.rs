@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use gavel_market::model::{Origin, SecretSource};
+use gavel_market::model::{HeldValue, Origin, SecretSource};
 use gavel_sandbox::Request;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -25,20 +25,23 @@ use tokio::{
 };
 
 use super::*;
-use crate::secrets::Secrets;
+use crate::{
+    secrets::{Fetching, Secrets},
+    tokens::Tokens,
+};
 
 /// An answer that says yes and lets the connection be kept.
 const YES: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes";
 
 /// A buyer that treats each connection as the test says.
-struct Buyer {
-    address: SocketAddr,
+pub(crate) struct Buyer {
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Buyer {
     /// `serve` gets each connection and its number, counted from 0.
-    async fn that<F, Served>(serve: F) -> Self
+    pub(crate) async fn that<F, Served>(serve: F) -> Self
     where
         F: Fn(TcpStream, usize) -> Served + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
@@ -60,7 +63,7 @@ impl Buyer {
     }
 
     /// Reads each request and answers it with these bytes, over and over.
-    async fn that_answers(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn that_answers(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::that(move |mut stream, _| {
             let answer = Arc::clone(&answer);
@@ -74,7 +77,7 @@ impl Buyer {
     }
 
     /// Reads one request, answers with these bytes and closes.
-    async fn that_answers_once(answer: impl Into<Vec<u8>>) -> Self {
+    pub(crate) async fn that_answers_once(answer: impl Into<Vec<u8>>) -> Self {
         let answer: Arc<[u8]> = answer.into().into();
         Self::that(move |mut stream, _| {
             let answer = Arc::clone(&answer);
@@ -86,17 +89,17 @@ impl Buyer {
         .await
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/in", self.address)
     }
 
-    fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// The next request on a connection, head and body; none where the connection ended.
-async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut request = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&request);
@@ -116,7 +119,7 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
 }
 
 /// The way to buyers on this machine.
-fn buyers() -> Buyers {
+pub(crate) fn buyers() -> Buyers {
     Buyers::new(BuyerSettings {
         allow_private: true,
         ..BuyerSettings::default()
@@ -141,20 +144,27 @@ fn prepare(request: &Request, secrets: &Secrets) -> Outgoing {
 }
 
 fn secret(name: &str, value: &'static str) -> Secrets {
-    let sources = BTreeMap::from([(name.to_owned(), SecretSource::Env(name.to_owned()))]);
-    Secrets::read_with(&"sunco-west".parse().unwrap(), &sources, |_| {
-        Some(value.into())
-    })
+    let source = SecretSource::Held(HeldValue::Env(name.to_owned()));
+    let sources = BTreeMap::from([(name.to_owned(), source)]);
+    Secrets::read_with(
+        &"sunco-west".parse().unwrap(),
+        &sources,
+        &Fetching {
+            tokens: &Tokens::default(),
+            allow_http: false,
+        },
+        |_| Some(value.into()),
+    )
     .unwrap()
 }
 
 /// Long enough for everything that is meant to work.
-fn in_time() -> Instant {
+pub(crate) fn in_time() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
 /// Long enough to connect and send; for a test that waits until it has passed.
-fn shortly() -> Instant {
+pub(crate) fn shortly() -> Instant {
     Instant::now() + Duration::from_millis(300)
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::TokenGrant;
 
 #[test]
 fn a_criterion_reads_its_values_as_the_field_does() {
@@ -184,5 +185,93 @@ fn a_configuration_is_any_table_and_becomes_json() {
         &config("{ x = nan }"),
         "accounts.a.adapter.config",
         "bad_format",
+    );
+}
+
+#[test]
+fn a_token_is_fetched_with_a_name_and_a_secret_that_the_host_holds() {
+    let market = good(&account(
+        "secrets = { T = { oauth2 = { token_url = \"https://login.example/token?v=2\", client_id = { env = \"ID\" }, \
+         client_secret = { file = \"/run/secret\" }, scope = \"leads:bid leads:post\" } } }",
+    ));
+    let grant = TokenGrant {
+        token_url: "https://login.example/token?v=2".parse().expect("a URL"),
+        client_id: HeldValue::Env("ID".into()),
+        client_secret: HeldValue::File("/run/secret".into()),
+        scope: Some("leads:bid leads:post".into()),
+    };
+    assert_eq!(market.accounts[0].secrets["T"], SecretSource::OAuth2(grant));
+}
+
+#[test]
+fn a_token_that_could_not_be_fetched_is_refused_where_it_says_so() {
+    const URL: &str = "token_url = \"https://login.example/token\"";
+    const ID: &str = "client_id = { env = \"ID\" }";
+    const SECRET: &str = "client_secret = { env = \"SECRET\" }";
+    for (grant, key, code) in [
+        (format!("{ID}, {SECRET}"), ".token_url", "missing"),
+        (format!("{URL}, {SECRET}"), ".client_id", "missing"),
+        (format!("{URL}, {ID}"), ".client_secret", "missing"),
+        (
+            format!("token_url = \"login.example\", {ID}, {SECRET}"),
+            ".token_url",
+            "bad_format",
+        ),
+        (
+            format!("token_url = \"ftp://login.example/\", {ID}, {SECRET}"),
+            ".token_url",
+            "bad_format",
+        ),
+        (
+            format!("token_url = \"https://me:pw@login.example/\", {ID}, {SECRET}"),
+            ".token_url",
+            "bad_format",
+        ),
+        (
+            format!("{URL}, {ID}, client_secret = \"hush\""),
+            ".client_secret",
+            "wrong_type",
+        ),
+        (
+            format!("{URL}, {SECRET}, client_id = {{ env = \"A\", file = \"b\" }}"),
+            ".client_id",
+            "conflict",
+        ),
+        (
+            format!("{URL}, {SECRET}, client_id = {{}}"),
+            ".client_id",
+            "conflict",
+        ),
+        (
+            format!("{URL}, {ID}, {SECRET}, scope = \"a  b\""),
+            ".scope",
+            "bad_format",
+        ),
+        (
+            format!("{URL}, {ID}, {SECRET}, scope = \"\""),
+            ".scope",
+            "empty",
+        ),
+    ] {
+        refused(
+            &account(&format!("secrets = {{ T = {{ oauth2 = {{ {grant} }} }} }}")),
+            &format!("accounts.a.secrets.T.oauth2{key}"),
+            code,
+        );
+    }
+    suggests(
+        &account(&format!(
+            "secrets = {{ T = {{ oauth2 = {{ {URL}, {ID}, {SECRET}, scopes = \"a\" }} }} }}"
+        )),
+        "accounts.a.secrets.T.oauth2.scopes",
+        "unknown_key",
+        "scope",
+    );
+    refused(
+        &account(&format!(
+            "secrets = {{ T = {{ env = \"A\", oauth2 = {{ {URL}, {ID}, {SECRET} }} }} }}"
+        )),
+        "accounts.a.secrets.T",
+        "conflict",
     );
 }

@@ -13,7 +13,8 @@ use crate::{
     criteria::Test,
     field::{FieldType, Value},
     model::{
-        AccountStatus, CostModel, Instances, OnUnconfirmed, PluginSource, RankBy, SecretSource,
+        AccountStatus, CostModel, HeldValue, Instances, OnUnconfirmed, PluginSource, RankBy,
+        SecretSource,
     },
     money::Money,
 };
@@ -128,7 +129,7 @@ fn the_example_is_read_whole() {
     assert_eq!(sunco.hosts[0].to_string(), "https://leads.sunco.example");
     assert_eq!(
         sunco.secrets["SUNCO_KEY"],
-        SecretSource::Env("SUNCO_KEY".into())
+        SecretSource::Held(HeldValue::Env("SUNCO_KEY".into()))
     );
     assert_eq!(
         sunco.filter.as_ref().map(|filter| &*filter.config),
@@ -300,7 +301,6 @@ fn a_feature_that_is_not_served_is_refused_in_those_words() {
         "duplicates = { fields = [\"phone\"], within = \"1d\" }",
         "returns = { within = \"1d\" }",
         "test = \"no_bid\"",
-        "secrets = { A = { oauth2 = { token_url = \"https://x.example\" } } }",
     ];
     let others = [
         format!("groups = {{ west = [] }}\n{AROUND}"),
