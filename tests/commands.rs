@@ -43,6 +43,7 @@ fn counted(summary: &str, word: &str) -> u64 {
 #[tokio::test]
 async fn the_demo_sells_and_its_outcomes_differ() {
     crate::harness::plugins();
+    let _turn = crate::harness::DEMO_STARTS.lock().await;
     let (status, said, errors) = gavel(&["demo", "--for", "8s", "--rate", "25"]).await;
     assert_eq!(status, 0, "{said}\n{errors}");
     let (lines, summary) = said.rsplit_once(" pings\n").expect("a summary");
@@ -73,8 +74,20 @@ async fn the_demo_sells_and_its_outcomes_differ() {
 
 #[tokio::test]
 async fn every_command_has_help_with_an_example_and_wrong_usage_is_2() {
-    for command in ["demo", "serve", "check", "apply", "key", "explain"] {
-        let (status, help, _) = gavel(&[command, "--help"]).await;
+    for command in [
+        "demo",
+        "serve",
+        "check",
+        "apply",
+        "key",
+        "explain",
+        "plugin",
+        "plugin check",
+        "plugin run",
+        "plugin replay",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let (status, help, _) = gavel(&words).await;
         assert_eq!(status, 0);
         assert!(help.contains("Example"), "{command}: {help}");
     }

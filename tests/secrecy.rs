@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::harness::{Account, Host, Market, buyer, personal, pinged};
 
 /// Every file below a folder that holds these bytes, in any letter case.
-fn files_with(folder: &Path, text: &str) -> Vec<String> {
+pub(crate) fn files_with(folder: &Path, text: &str) -> Vec<String> {
     let wanted = text.to_lowercase().into_bytes();
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("readable") {

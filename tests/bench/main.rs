@@ -27,6 +27,8 @@ mod harness;
 
 mod bare;
 mod load;
+mod many;
+mod swaps;
 mod tree;
 
 use std::{io::Write as _, time::Duration};
@@ -57,23 +59,31 @@ fn main() {
     runtime.block_on(measure(Duration::from_secs(seconds)));
 }
 
+#[allow(clippy::too_many_lines)] // one table, row by row
 async fn measure(each: Duration) {
     say("building the plugins, starting the hosts");
     let buyer = harness::buyer(OnPing::never(), OnPost::accept()).await;
     let ten = Host::start_with(&ten_filtered(&buyer).toml(), QUIET).await;
     let many = Host::start_with(&ten_thousand(&buyer).toml(), QUIET).await;
     let few = Host::start_with(&ten_plain(&buyer).toml(), QUIET).await;
+    let reused = ten_filtered(&buyer).reusing_roof_filter();
+    let reused = Host::start_with(&reused.toml(), QUIET).await;
     let bare = bare::Bare::start().await;
 
-    let mut rows = [const { Vec::new() }; 4];
+    let mut rows = [const { Vec::new() }; 5];
     for round in 1..=ROUNDS {
         say(&format!("round {round} of {ROUNDS}"));
         rows[0].push(Load::to(bare.address).run(each).await);
         rows[1].push(Load::to(ten.api).run(each).await);
         rows[2].push(Load::to(few.api).run(each).await);
         rows[3].push(Load::to(many.api).run(each).await);
+        rows[4].push(Load::to(reused.api).run(each).await);
     }
-    let [bare, ten, few, many] = rows.map(Measured::median);
+    let [bare, ten, few, many, reused] = rows.map(Measured::median);
+    say("a plugin swapped every 100 ms");
+    let swaps = swaps::measure(&buyer, each, ROUNDS).await;
+    say("two hundred plugins");
+    let started = many::measure(&buyer).await;
     say("a ping tree of 50 buyers over HTTP");
     let tree = tree::measure(each).await;
 
@@ -99,6 +109,30 @@ async fn measure(each: Duration) {
         "≥ 0.2",
     );
     row(
+        "the same with reused instances",
+        &reused,
+        format!("{:.2} × bare", reused.per_second / bare.per_second),
+        "≥ 0.4",
+    );
+    row(
+        "the same with fresh instances of another plugin, none swapped",
+        &swaps.without,
+        "1".into(),
+        "",
+    );
+    row(
+        &format!(
+            "that plugin swapped every 100 ms ({} swaps), no request failed",
+            swaps.swaps
+        ),
+        &swaps.with,
+        format!(
+            "{:.2} × unswapped",
+            swaps.with.per_second / swaps.without.per_second
+        ),
+        "≥ 0.9",
+    );
+    row(
         "ping, 10 accounts with a fixed price, durable order",
         &few,
         format!("{:.2} × bare", few.per_second / bare.per_second),
@@ -117,10 +151,24 @@ async fn measure(each: Duration) {
         format!("p99 = deadline {over:+.1} ms"),
         "≤ deadline + 10 ms",
     );
+    for (what, (early, late)) in ["between two versions", "each to a new version"]
+        .iter()
+        .zip(swaps.memory)
+    {
+        println!(
+            "1 000 swaps {what}: {early:.0} MiB resident after 100, {late:.0} MiB after 1 000"
+        );
+    }
+    println!(
+        "{} plugins, start to first answered ping: {:.2} s with compiled code kept (budget 1 s), {:.1} s without",
+        many::PLUGINS,
+        started.warm.as_secs_f64(),
+        started.cold.as_secs_f64()
+    );
 }
 
 /// No log lines: the tests' hosts write them to a file for every request.
-const QUIET: &[(&str, &str)] = &[("GAVEL_LOG", "warn")];
+pub(crate) const QUIET: &[(&str, &str)] = &[("GAVEL_LOG", "warn")];
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0

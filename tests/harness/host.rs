@@ -26,6 +26,10 @@ use super::{CAMPAIGN, Market, object, personal, pinged, within};
 /// The operator's token in every test.
 pub(crate) const ADMIN_TOKEN: &str = "black-box-operator-token";
 
+/// Longest that a start may take: plugins of other languages compile for a minute where every
+/// core is busy.
+const START_PATIENCE: Duration = Duration::from_mins(5);
+
 /// A host at work; dropped, it is killed.
 pub(crate) struct Host {
     child: Child,
@@ -67,8 +71,23 @@ impl Host {
     /// `kill -9`, and a start on what it left.
     pub(crate) async fn kill_and_restart(&mut self) {
         self.kill().await;
+        self.start_again().await;
+    }
+
+    /// A start on what it left; it must have ended.
+    pub(crate) async fn start_again(&mut self) {
         let (child, api, admin) = launch(self.folder.path(), &self.env).await;
         (self.child, self.api, self.admin) = (child, api, admin);
+    }
+
+    /// Its resident memory, in MiB, as the kernel tells it.
+    #[allow(dead_code)] // for benchmarks
+    pub(crate) fn resident_mib(&self) -> f64 {
+        let id = self.child.id().expect("running");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("readable");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+        kib.expect("a figure in KiB") / 1024.0
     }
 
     /// `kill -9`.
@@ -310,7 +329,7 @@ async fn launch(folder: &Path, env: &[(String, String)]) -> (Child, SocketAddr, 
         .expect("the binary runs");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut address = async |what: &str| -> SocketAddr {
-        let next = tokio::time::timeout(Duration::from_mins(2), lines.next_line()).await;
+        let next = tokio::time::timeout(START_PATIENCE, lines.next_line()).await;
         let line = next
             .expect("the host starts")
             .expect("readable")

@@ -15,6 +15,8 @@ pub(crate) struct Market {
     ping: String,
     post: String,
     accounts: Vec<Account>,
+    plugins: String,
+    reused: bool,
 }
 
 /// One account, whose buyer has its name.
@@ -97,6 +99,19 @@ impl Market {
         self
     }
 
+    /// With more plugins, as they stand in a market file.
+    pub(crate) fn plugins(mut self, sections: &str) -> Self {
+        self.plugins = sections.into();
+        self
+    }
+
+    /// With reused instances of `roof-filter`.
+    #[allow(dead_code)] // for benchmarks
+    pub(crate) fn reusing_roof_filter(mut self) -> Self {
+        self.reused = true;
+        self
+    }
+
     /// The supplier's key.
     pub(crate) fn key() -> &'static str {
         "gk_test_key_of_the_black_box_tests"
@@ -156,7 +171,15 @@ required = ["first_name", "last_name", "email", "phone"]
 path = {http_buyer:?}
 [plugins.roof-filter]
 path = {roof_filter:?}
+{reused}
+{more}
 "#,
+            more = self.plugins,
+            reused = if self.reused {
+                "instances = \"reused\""
+            } else {
+                ""
+            },
             campaign = self.campaign,
             ping = self.ping,
             post = self.post,

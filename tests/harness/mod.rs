@@ -2,9 +2,11 @@
 
 mod host;
 mod market;
+mod moody;
 
 pub(crate) use host::{ADMIN_TOKEN, Host};
 pub(crate) use market::{Account, CAMPAIGN, Market};
+pub(crate) use moody::{digest, moody, numbered};
 
 use std::{future::Future, time::Duration};
 
@@ -39,6 +41,14 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
     })
     .await
 }
+
+/// Whose turn it is to start a demo. A demo looks whether its usual ports are free some time
+/// before it listens there, so two that start at once want the same ones.
+pub(crate) static DEMO_STARTS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Whose turn it is to install, build and compile what takes minutes of every core: one at a time,
+/// so that tests of deadlines beside it have something left.
+pub(crate) static MUCH_TO_BUILD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The plugins, built once for all tests.
 pub(crate) fn plugins() -> PluginPaths {
