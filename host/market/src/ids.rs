@@ -97,6 +97,8 @@ names! {
     BuyerId;
     /// One of a buyer's standing orders.
     AccountId;
+    /// Accounts that a campaign may deliver to.
+    GroupId;
     /// A plugin, under which versions are uploaded.
     PluginName;
 }
@@ -152,6 +154,10 @@ ulids! {
     OrderId "po_";
     /// A posted lead.
     LeadId "ld_";
+    /// A delivery given back.
+    ReturnId "rt_";
+    /// What was changed on somebody's behalf.
+    AuditId "au_";
 }
 
 /// A ULID in the one spelling that Gavel writes, so that an id has no second name.

@@ -16,16 +16,26 @@
 //! | [`model`] | one market at one revision, as types that cannot be wrong |
 //! | [`file`] | the market file: read, checked whole, every error at once |
 //! | [`criteria`] | conditions on fields, three-valued |
-//! | [`eligibility`] | which accounts' criteria a lead meets, by index |
+//! | [`eligibility`] | which accounts may be asked for a lead, by index |
 //! | [`auction`] | rank, select, require; cost models |
+//! | [`duplicates`] | by what a lead is known again |
+//! | [`room`] | caps, budgets and what was counted against them |
+//! | [`schedule`] | when an account buys |
+//! | [`breaker`] | when an account that fails is left alone |
 //! | [`order`] | an order from quote to settlement, and which delivery comes next |
 //! | [`ledger`] | what a lead costs and earns |
 //! | [`record`] | what is kept of a ping, to explain and repeat it |
+//! | [`report`] | what is summed up of pings and of the ledger, and how it is grouped |
 //! | [`reason`] | every code that Gavel answers with |
+//! | [`contract`], [`example`] | what a supplier may know of a campaign, and a lead that it would take |
 
 pub mod auction;
+pub mod breaker;
+pub mod contract;
 pub mod criteria;
+pub mod duplicates;
 pub mod eligibility;
+pub mod example;
 pub mod field;
 pub mod file;
 pub mod ids;
@@ -37,3 +47,6 @@ pub mod order;
 pub mod personal;
 pub mod reason;
 pub mod record;
+pub mod report;
+pub mod room;
+pub mod schedule;

@@ -4,7 +4,14 @@
 //! does. A request takes one `Arc<Market>` and uses it from start to end. Names and
 //! defaults are those of `market.example.toml`.
 
-use std::{collections::BTreeMap, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::NonZeroU32,
+    ops::RangeInclusive,
+    sync::Arc,
+    time::Duration,
+};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -13,8 +20,10 @@ use crate::{
     criteria::Criterion,
     eligibility::Eligibility,
     field::FieldSpec,
-    ids::{AccountId, BuyerId, CampaignId, Digest, LeadTypeId, PluginName, SupplierId},
+    ids::{AccountId, BuyerId, CampaignId, Digest, GroupId, LeadTypeId, PluginName, SupplierId},
     money::Money,
+    room::Limits,
+    schedule::Schedule,
 };
 
 /// One market, whole.
@@ -33,11 +42,13 @@ pub struct Market {
     /// Who sells.
     pub suppliers: BTreeMap<SupplierId, Supplier>,
     /// Whose each supplier key is: every request asks.
-    pub keys: BTreeMap<Digest, SupplierId>,
+    pub keys: BTreeMap<Digest, KeyOwner>,
     /// On which terms.
     pub campaigns: BTreeMap<CampaignId, Arc<Campaign>>,
     /// Who buys.
     pub buyers: BTreeMap<BuyerId, Buyer>,
+    /// Accounts that a campaign may deliver to, by the group's name.
+    pub groups: BTreeMap<GroupId, Arc<BTreeSet<AccountId>>>,
     /// The buyers' standing orders, sorted by id; [`AccountIx`] points in here.
     pub accounts: Vec<Arc<Account>>,
     /// What decides.
@@ -65,11 +76,11 @@ impl Market {
         Some((AccountIx(u32::try_from(at).ok()?), self.accounts.get(at)?))
     }
 
-    /// Whose key this is: the supplier that has a key with this digest.
+    /// Whose key this is: who has a key with this digest.
     ///
     /// Comparing digests of secrets needs no constant time: who can choose the digest's
     /// first bytes has broken SHA-256.
-    pub fn supplier_with_key(&self, key: &Digest) -> Option<&SupplierId> {
+    pub fn owner_of_key(&self, key: &Digest) -> Option<&KeyOwner> {
         self.keys.get(key)
     }
 }
@@ -113,6 +124,17 @@ pub struct Supplier {
     pub name: String,
     /// Digests of its keys.
     pub keys: Vec<Digest>,
+    /// Digests of the keys whose every request is a test.
+    pub test_keys: Vec<Digest>,
+}
+
+/// Whose a key is, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOwner {
+    /// Whose.
+    pub supplier: SupplierId,
+    /// Whether every request with it is a test.
+    pub is_test: bool,
 }
 
 /// Which requests a campaign takes.
@@ -120,6 +142,8 @@ pub struct Supplier {
 pub enum Channel {
     /// A ping, then a post.
     PingPost,
+    /// One request with the whole lead.
+    DirectPost,
 }
 
 /// Whether a campaign admits leads: only `active` does.
@@ -150,13 +174,17 @@ pub enum CostModel {
     Margin(Decimal),
 }
 
-/// By what bids are ranked; `round_robin` and `weighted` will stand beside these.
+/// By what bids are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RankBy {
     /// Highest first.
     Price,
     /// Lowest number first.
     Priority,
+    /// Sold to, or held for, longest ago first; never, first of all.
+    RoundRobin,
+    /// Smallest number sold or held today ÷ `weight` first.
+    Weighted,
 }
 
 /// How bids are ranked.
@@ -221,6 +249,94 @@ pub enum OnChanged {
     KeepPinged,
 }
 
+/// When an order takes room in caps and budgets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldAt {
+    /// With the quote, for as long as it may be posted to.
+    #[default]
+    Quote,
+    /// Only at the post: for quotes that are seldom posted.
+    Post,
+}
+
+/// How many requests a campaign takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// In the long run, each second.
+    pub per_second: NonZeroU32,
+    /// At once, after a pause; `per_second` where the market names none.
+    pub burst: NonZeroU32,
+}
+
+/// The accounts that a campaign delivers to.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Its name.
+    pub id: GroupId,
+    /// Who is in it.
+    pub members: Arc<BTreeSet<AccountId>>,
+}
+
+/// Which leads are the same lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duplicates {
+    /// Places in the lead type of the fields compared; at least one.
+    pub fields: Vec<usize>,
+    /// How many of them must be equal.
+    pub matching: Matching,
+    /// For how long a lead is remembered.
+    pub within: Duration,
+}
+
+/// How many of the compared fields make a duplicate. An absent value equals nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matching {
+    /// One is enough.
+    Any,
+    /// Every one.
+    All,
+}
+
+/// Among whose leads a campaign's duplicates are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicateScope {
+    /// The same campaign's.
+    Campaign,
+    /// The same supplier's.
+    Supplier,
+    /// All.
+    Market,
+}
+
+/// How a buyer may give leads back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Returns {
+    /// For how long after the sale.
+    pub within: Duration,
+    /// Of the deliveries sold in a calendar month of the buyer's, at most.
+    pub max_percent: Decimal,
+    /// Whether nobody needs to accept one.
+    pub auto_accept: bool,
+    /// Whether the supplier pays back its part.
+    pub charge_supplier: bool,
+}
+
+/// What an account answers to test leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestScript {
+    /// Bids this, and accepts.
+    Bid(Money),
+    /// Does not bid.
+    NoBid,
+    /// Bids, and rejects the lead.
+    Reject,
+    /// Bids, and does not answer the post in time.
+    Slow,
+    /// Bids, and answers the post with something unreadable.
+    Garbled,
+}
+
 /// One arrangement with a supplier.
 #[derive(Debug)]
 pub struct Campaign {
@@ -240,6 +356,16 @@ pub struct Campaign {
     pub max_deliveries: u32,
     /// How bids are ranked.
     pub selection: Selection,
+    /// The only accounts that may buy, and only one of them; none for all of the lead type.
+    pub delivers_to: Option<Group>,
+    /// How many leads may be sold or accepted.
+    pub caps: Limits<u64>,
+    /// When an order takes room in the caps.
+    pub hold: HoldAt,
+    /// How many pings, or direct posts, it takes.
+    pub rate_limit: Option<RateLimit>,
+    /// Which leads it does not take twice, and among whose.
+    pub duplicates: Option<(Duplicates, DuplicateScope)>,
     /// How long a quote stands.
     pub window: Duration,
     /// Until when a ping is answered.
@@ -402,6 +528,8 @@ pub struct Account {
     pub min_price: Option<Money>,
     /// For ranking by priority.
     pub priority: i64,
+    /// For ranking by weight.
+    pub weight: NonZeroU32,
     /// Whether its bid stands alone.
     pub exclusive: bool,
     /// Conditions, checked natively before any plugin runs.
@@ -416,6 +544,8 @@ pub struct Account {
     pub secrets: BTreeMap<String, SecretSource>,
     /// Whether its adapter is asked for a bid; else it bids its fixed price.
     pub ping_during_sort: bool,
+    /// With a fixed price: whether its adapter's `ping` is asked when a lead is delivered.
+    pub ping_before_post: bool,
     /// How long it may take to bid.
     pub ping_timeout: Duration,
     /// Requests in one exchange.
@@ -426,12 +556,32 @@ pub struct Account {
     pub retry: Option<Retry>,
     /// What happens after a delivery of which nobody knows the end.
     pub on_unconfirmed: OnUnconfirmed,
+    /// How many deliveries it buys.
+    pub caps: Limits<u64>,
+    /// How much it spends.
+    pub budget: Limits<Money>,
+    /// When an order takes room in both.
+    pub hold: HoldAt,
+    /// When it buys; none for always.
+    pub schedule: Option<Schedule>,
+    /// Which of its own leads it does not take twice.
+    pub duplicates: Option<Duplicates>,
+    /// How it may give leads back; none if it may not.
+    pub returns: Option<Returns>,
+    /// What it answers to test leads; none for: bids its fixed price and accepts, and without
+    /// one does not bid.
+    pub test: Option<TestScript>,
 }
 
 impl Account {
     /// What decides for it: its filter, if it has one, and its adapter.
     pub fn plugins(&self) -> impl Iterator<Item = &PluginUse> {
         self.filter.iter().chain([&self.adapter])
+    }
+
+    /// Whether anything bounds what it buys.
+    pub fn is_capped(&self) -> bool {
+        !(self.caps.is_empty() && self.budget.is_empty())
     }
 
     /// What tells this account's part of an order from another's: `order()` of the plugin

@@ -39,6 +39,9 @@ impl Money {
     /// Nothing.
     pub const ZERO: Self = Self(Decimal::ZERO);
 
+    /// One of the currency.
+    pub const ONE: Self = Self(Decimal::ONE);
+
     /// Reads an amount as people and plugins write it; nothing is rounded.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {
         let (whole, fraction) = match text.split_once('.') {

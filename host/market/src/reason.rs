@@ -58,6 +58,18 @@ words! {
         NoCoverage "no_coverage",
         /// The campaign's cap is reached.
         CampaignCapReached "campaign_cap_reached",
+        /// Of a direct post: fewer different buyers bid than `ping.min_deliveries`.
+        TooFewBuyers "too_few_buyers",
+        /// Of a direct post: the best candidate's revenue is below `ping.min_revenue`.
+        BelowMinRevenue "below_min_revenue",
+        /// Of a direct post: the profit is below `ping.min_profit`, or it is a loss.
+        BelowMinProfit "below_min_profit",
+        /// Of a direct post: the profit is below `ping.min_profit_percent`.
+        BelowMinProfitPercent "below_min_profit_percent",
+        /// Of a direct post: the cost is below what the supplier asked for.
+        BelowMinBid "below_min_bid",
+        /// Of a direct post: the time for bids passed.
+        NoTime "no_time",
     }
 
     /// What is wrong with one field or control of a request.
@@ -152,6 +164,21 @@ words! {
         PartialLoss "partial_loss",
         /// Sold after the supplier had been told `rejected`: revenue without a cost.
         UnpaidSupplier "unpaid_supplier",
+    }
+}
+
+impl From<NoBidReason> for RejectReason {
+    /// Of a direct post, why nobody was asked to take the lead.
+    fn from(reason: NoBidReason) -> Self {
+        match reason {
+            NoBidReason::NoCoverage => Self::NoCoverage,
+            NoBidReason::TooFewBuyers => Self::TooFewBuyers,
+            NoBidReason::BelowMinRevenue => Self::BelowMinRevenue,
+            NoBidReason::BelowMinProfit => Self::BelowMinProfit,
+            NoBidReason::BelowMinProfitPercent => Self::BelowMinProfitPercent,
+            NoBidReason::BelowMinBid => Self::BelowMinBid,
+            NoBidReason::NoTime => Self::NoTime,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It holds what is needed to explain and to repeat the decision. Accounts whose outcome
 //! follows from lead, revision and time alone are not in it: they are derived again when
-//! somebody asks ([`crate::eligibility::outcome_of`]), so that a ping costs what its matches cost.
+//! somebody asks ([`crate::model::Market::outcome_of`]), so that a ping costs what its matches cost.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use crate::{
     ids::{AccountId, CampaignId, Digest, OrderId, PingId, PluginName, SupplierId},
     money::Money,
     reason::{NoBidReason, Outcome},
+    room::Turn,
 };
 
 /// One ping, as it was decided. Nothing in it is personal.
@@ -73,6 +74,9 @@ pub struct PingInput {
     /// What the supplier asked for at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_bid: Option<Money>,
+    /// Whether it was a test: nothing real was touched, and it is in no report.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 /// What became of one account.
@@ -88,6 +92,9 @@ pub struct AccountOutcome {
     /// Its bid, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bid: Option<Money>,
+    /// What ranking looked at beside the bid, where the campaign ranks by turn or by weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
 }
 
 /// More about an outcome.

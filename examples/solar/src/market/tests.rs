@@ -121,10 +121,8 @@ fn the_file_is_a_market_and_stays_one_with_its_parts_elsewhere() {
 fn each_demo_key_opens_its_suppliers_campaign() {
     let market = market();
     for (key, campaign) in [(SUNLEADS_KEY, EXCLUSIVE), (SUNNYSIDE_KEY, SHARED)] {
-        let supplier = market
-            .supplier_with_key(&Digest::of(key.as_bytes()))
-            .unwrap();
-        assert_eq!(&market.campaigns[campaign].supplier, supplier);
+        let supplier = market.owner_of_key(&Digest::of(key.as_bytes())).unwrap();
+        assert_eq!(market.campaigns[campaign].supplier, supplier.supplier);
     }
 }
 
@@ -245,6 +243,8 @@ fn bids_for(market: &Market, lead: &PingLead) -> Vec<Bid> {
             reference: None,
             priority: account.priority,
             exclusive: account.exclusive,
+            turn: gavel_market::room::Turn::default(),
+            hold: account.hold,
         })
     };
     accounts.filter_map(|account| bid(account)).collect()

@@ -102,7 +102,7 @@ impl<'a> Candidates<'a> {
     fn lone_first(&self, lone: u16, sharing: &[u16]) -> bool {
         let by_rank = sharing.first().is_none_or(|first| lone < *first);
         match self.by {
-            RankBy::Priority => by_rank,
+            RankBy::Priority | RankBy::RoundRobin | RankBy::Weighted => by_rank,
             RankBy::Price => {
                 let (one, other) = (self.revenue(&[lone]), self.revenue(sharing));
                 one > other || (one == other && by_rank)

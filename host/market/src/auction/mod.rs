@@ -27,9 +27,10 @@ pub use self::{
 use crate::{
     auction::candidates::Candidates,
     ids::{AccountId, BuyerId},
-    model::{Campaign, CostModel, RankBy, Requirements, Selection},
+    model::{Campaign, CostModel, HoldAt, RankBy, Requirements, Selection},
     money::Money,
     reason::{NoBidReason, Outcome},
+    room::Turn,
 };
 
 /// A valid bid of one account.
@@ -47,6 +48,12 @@ pub struct Bid {
     pub priority: i64,
     /// Whether the account takes a lead only alone.
     pub exclusive: bool,
+    /// What ranking by turn or by weight looks at, when it bid.
+    #[serde(default)]
+    pub turn: Turn,
+    /// When an order takes room in the account's caps and budget.
+    #[serde(default)]
+    pub hold: HoldAt,
 }
 
 /// What a ping is answered with, and what it promises.
@@ -82,7 +89,11 @@ impl Terms {
     pub fn of(campaign: &Campaign, min_bid: Option<Money>) -> Self {
         Self {
             selection: campaign.selection,
-            max_deliveries: campaign.max_deliveries,
+            // A group's lead goes to one of its members.
+            max_deliveries: match campaign.delivers_to {
+                Some(_) => 1,
+                None => campaign.max_deliveries,
+            },
             cost: campaign.cost,
             requirements: campaign.requirements.clone(),
             min_bid,
@@ -116,10 +127,17 @@ fn compare(selection: Selection, one: &Bid, other: &Bid) -> Ordering {
     let by = |key: RankBy| match key {
         RankBy::Price => other.amount.cmp(&one.amount),
         RankBy::Priority => one.priority.cmp(&other.priority),
+        RankBy::RoundRobin => one.turn.last_taken_ms.cmp(&other.turn.last_taken_ms),
+        RankBy::Weighted => weighed(one, other).cmp(&weighed(other, one)),
     };
     by(selection.by)
         .then_with(|| by(selection.then))
         .then_with(|| one.account.cmp(&other.account))
+}
+
+/// What was taken ÷ weight, times both weights: exact, and of no division.
+fn weighed(one: &Bid, other: &Bid) -> u128 {
+    u128::from(one.turn.taken_today) * u128::from(other.turn.weight.max(1))
 }
 
 /// Selects the first candidate that meets the requirements.

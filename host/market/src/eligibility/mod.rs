@@ -1,4 +1,4 @@
-//! Which accounts' criteria a lead meets.
+//! Which accounts may be asked for a lead: whose criteria it meets, and who buys now.
 //!
 //! A market may have 10 000 accounts of which ten want a lead, and a ping may then cost
 //! little more than with ten accounts in all. So nothing loops over accounts: for each
@@ -17,7 +17,11 @@
 //!
 //! The answer is exactly that of [`crate::criteria`] asked for every account; a property
 //! test holds the two together.
+//!
+//! `asking` adds what else follows from lead, revision and time alone: the campaign's group
+//! and the account's schedule.
 
+mod asking;
 mod bits;
 mod bounds;
 mod by_field;
@@ -37,7 +41,6 @@ use crate::{
     ids::LeadTypeId,
     lead::Fields,
     model::{Account, AccountIx, AccountStatus},
-    reason::Outcome,
 };
 
 /// An index over the criteria of one lead type's accounts.
@@ -125,25 +128,6 @@ impl Eligibility {
             })
             .collect()
     }
-}
-
-/// Why an account may not be asked, by what follows from lead and revision alone, with the
-/// field where a criterion is failed; `None` for an account that
-/// [`Eligibility::matching`] finds.
-///
-/// A ping's record does not store these outcomes; whoever shows them derives them again.
-pub fn outcome_of<L: Fields>(
-    account: &Account,
-    lead: &L,
-    absent: Absent,
-) -> Option<(Outcome, Option<usize>)> {
-    if !is_active(account) {
-        return Some((Outcome::NotActive, None));
-    }
-    let failed = account
-        .criteria
-        .get(first_failed(&account.criteria, lead, absent)?)?;
-    Some((Outcome::Criteria, Some(failed.field)))
 }
 
 /// Whether an account's status lets it be asked.

@@ -1,12 +1,20 @@
-//! Leads and accounts for tests of criteria.
+//! Leads, accounts and a market around them, for tests of who may be asked.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
     criteria::{Criterion, Test},
+    eligibility::Eligibility,
     field::{FieldSpec, FieldType, Value},
+    ids::LeadTypeId,
     lead::PingLead,
-    model::{Account, AccountStatus, LeadType, OnUnconfirmed, PluginUse},
+    model::{
+        Account, AccountStatus, Buyer, Campaign, CampaignStatus, Channel, CostModel, HoldAt,
+        LeadType, Market, OnChanged, OnPersonal, OnUnconfirmed, OnUnknown, PingOptions, PluginUse,
+        PostOptions, ProfitBase, RankBy, Requirements, Selection,
+    },
+    money::Money,
+    room::Limits,
 };
 
 /// Number of fields of the lead type: state, bill, panels, homeowner, day.
@@ -96,5 +104,85 @@ pub(crate) fn account(id: &str, criteria: Vec<(usize, Test)>) -> Account {
         post_timeout: Duration::from_secs(10),
         retry: None,
         on_unconfirmed: OnUnconfirmed::Stop,
+        weight: NonZeroU32::MIN,
+        ping_before_post: false,
+        caps: Limits::default(),
+        budget: Limits::default(),
+        hold: HoldAt::Quote,
+        schedule: None,
+        duplicates: None,
+        returns: None,
+        test: None,
+    }
+}
+
+/// A campaign that sells solar leads to everybody, one hand each.
+pub(crate) fn campaign() -> Campaign {
+    Campaign {
+        id: "solar-west".parse().unwrap(),
+        supplier: "sunleads".parse().unwrap(),
+        lead_type: lead_type(),
+        channel: Channel::PingPost,
+        status: CampaignStatus::Active,
+        cost: CostModel::PerLead(Money::ZERO),
+        max_deliveries: 1,
+        selection: Selection {
+            by: RankBy::Price,
+            then: RankBy::Priority,
+        },
+        delivers_to: None,
+        caps: Limits::default(),
+        hold: HoldAt::Quote,
+        rate_limit: None,
+        duplicates: None,
+        window: Duration::from_mins(5),
+        deadline: Duration::from_secs(1),
+        unknown_fields: OnUnknown::Reject,
+        requirements: Requirements {
+            min_deliveries: 1,
+            min_revenue: None,
+            min_profit: None,
+            min_profit_percent: None,
+            profit_percent_of: ProfitBase::Revenue,
+            allow_loss: false,
+        },
+        ping: PingOptions {
+            required: Vec::new(),
+            on_personal: OnPersonal::Reject,
+            qualify_all_criteria: false,
+        },
+        post: PostOptions {
+            required: Vec::new(),
+            on_changed: OnChanged::Reject,
+            scan_for_coverage: true,
+            reject_for_not_delivered: true,
+            deadline: Duration::from_secs(20),
+        },
+    }
+}
+
+/// A market of these accounts, sorted as a market's are; SunCo's clocks are New York's, the
+/// market's UTC.
+pub(crate) fn market(mut accounts: Vec<Arc<Account>>) -> Market {
+    accounts.sort_by(|one, other| one.id.cmp(&other.id));
+    let solar: LeadTypeId = "solar".parse().unwrap();
+    let sunco = Buyer {
+        name: "SunCo".into(),
+        timezone: jiff::tz::TimeZone::get("America/New_York").unwrap(),
+    };
+    Market {
+        currency: "USD".into(),
+        timezone: jiff::tz::TimeZone::UTC,
+        retention: Duration::from_hours(24),
+        ping_retention: Duration::from_hours(24),
+        lead_types: BTreeMap::from([(solar.clone(), lead_type())]),
+        suppliers: BTreeMap::new(),
+        keys: BTreeMap::new(),
+        campaigns: BTreeMap::new(),
+        buyers: BTreeMap::from([("sunco".parse().unwrap(), sunco)]),
+        groups: BTreeMap::new(),
+        eligibility: BTreeMap::from([(solar.clone(), Eligibility::of(&solar, &accounts))]),
+        accounts,
+        plugins: BTreeMap::new(),
     }
 }

@@ -6,14 +6,21 @@ use proptest::{
 };
 
 use super::{
-    testing::{FIELDS, account, date, decimal, lead, value},
+    testing::{FIELDS, account, campaign, date, decimal, lead, market, value},
     *,
 };
 use crate::{
     criteria::{Test, whole_value},
     field::Value,
+    ids::AccountId,
     lead::PingLead,
+    model::{Campaign, Group},
+    reason::Outcome,
+    schedule::{Schedule, Window},
 };
+
+/// A Monday, 12:00 in New York.
+const NOON_MS: u64 = 1_772_470_800_000;
 
 fn index(accounts: &[Arc<Account>]) -> Eligibility {
     Eligibility::of(&"solar".parse().unwrap(), accounts)
@@ -39,6 +46,39 @@ fn by_loop(accounts: &[Arc<Account>], lead: &PingLead, absent: Absent) -> Vec<Ac
     .collect()
 }
 
+/// What becomes of one account at noon.
+fn outcome_of(
+    campaign: &Campaign,
+    account: &Account,
+    lead: &PingLead,
+    absent: Absent,
+) -> Option<(Outcome, Option<usize>)> {
+    market(vec![]).outcome_of(campaign, account, lead, absent, NOON_MS)
+}
+
+/// A campaign with a group of these accounts.
+fn delivering_to<'a>(members: impl IntoIterator<Item = &'a str>) -> Campaign {
+    let members = members.into_iter().map(|name| name.parse().unwrap());
+    Campaign {
+        delivers_to: Some(Group {
+            id: "west".parse().unwrap(),
+            members: Arc::new(members.collect::<std::collections::BTreeSet<AccountId>>()),
+        }),
+        ..campaign()
+    }
+}
+
+/// From one hour to another, every day.
+fn hours(from: u16, to: u16) -> Schedule {
+    Schedule {
+        windows: vec![Window {
+            days: [true; 7],
+            from: from * 60,
+            to: to * 60,
+        }],
+    }
+}
+
 #[test]
 fn an_account_that_is_not_active_has_an_outcome_but_is_never_asked() {
     let paused = Arc::new(Account {
@@ -49,7 +89,7 @@ fn an_account_that_is_not_active_has_an_outcome_but_is_never_asked() {
     assert_eq!(index(&accounts).members(), [AccountIx(0), AccountIx(1)]);
     assert_eq!(matching(&accounts, &lead([])), ["b"]);
     assert_eq!(
-        outcome_of(&accounts[0], &lead([]), Absent::Unknown),
+        outcome_of(&campaign(), &accounts[0], &lead([]), Absent::Unknown),
         Some((Outcome::NotActive, None))
     );
 }
@@ -76,14 +116,60 @@ fn what_a_record_does_not_store_is_derived_again_with_the_field() {
     );
     let ping = lead([(0, value("CA")), (1, decimal("99"))]);
     assert_eq!(
-        outcome_of(&picky, &ping, Absent::Unknown),
+        outcome_of(&campaign(), &picky, &ping, Absent::Unknown),
         Some((Outcome::Criteria, Some(1)))
     );
-    assert_eq!(outcome_of(&picky, &lead([]), Absent::Unknown), None);
     assert_eq!(
-        outcome_of(&picky, &lead([]), Absent::Fails),
+        outcome_of(&campaign(), &picky, &lead([]), Absent::Unknown),
+        None
+    );
+    assert_eq!(
+        outcome_of(&campaign(), &picky, &lead([]), Absent::Fails),
         Some((Outcome::Criteria, Some(0)))
     );
+}
+
+#[test]
+fn the_first_check_that_fails_names_the_outcome_status_group_schedule_criteria() {
+    let nobody = delivering_to([]);
+    let mut account = Account {
+        status: AccountStatus::Paused,
+        schedule: Some(hours(8, 12)),
+        ..account("a", vec![(0, Test::Present(true))])
+    };
+    let ask = |campaign: &Campaign, account: &Account| {
+        outcome_of(campaign, account, &lead([]), Absent::Fails).map(|(outcome, _)| outcome)
+    };
+    assert_eq!(ask(&nobody, &account), Some(Outcome::NotActive));
+    account.status = AccountStatus::Active;
+    assert_eq!(ask(&nobody, &account), Some(Outcome::NotInGroup));
+    let members = delivering_to(["a"]);
+    assert_eq!(ask(&members, &account), Some(Outcome::OutsideSchedule));
+    account.schedule = Some(hours(8, 13));
+    assert_eq!(ask(&members, &account), Some(Outcome::Criteria));
+    account.criteria.clear();
+    assert_eq!(ask(&members, &account), None);
+}
+
+#[test]
+fn a_schedule_goes_by_the_buyers_clocks_and_caps_do_too() {
+    let account = |buyer: &str| Account {
+        buyer: buyer.parse().unwrap(),
+        schedule: Some(hours(12, 13)),
+        ..account(buyer, vec![])
+    };
+    // The second buyer has no clocks of its own: the market's, where it is 17:00.
+    let market = market(vec![Arc::new(account("sunco")), Arc::new(account("other"))]);
+    let found = market.to_ask(&campaign(), &lead([]), Absent::Unknown, NOON_MS);
+    assert_eq!(found, [AccountIx(1)]);
+    let zones: Vec<_> = market
+        .accounts
+        .iter()
+        .map(|account| market.room_of_account(account).zone)
+        .collect();
+    assert_eq!(zones[0], market.timezone);
+    assert_eq!(zones[1].iana_name(), Some("America/New_York"));
+    assert_eq!(market.room_of_campaign(&campaign()).zone, market.timezone);
 }
 
 #[test]
@@ -181,7 +267,7 @@ fn criterion() -> impl Strategy<Value = (usize, Test)> {
 }
 
 /// Up to 150 accounts, so that sets have several words.
-fn accounts() -> impl Strategy<Value = Vec<Arc<Account>>> {
+fn accounts() -> impl Strategy<Value = Vec<Account>> {
     let status = prop_oneof![8 => Just(AccountStatus::Active), 1 => Just(AccountStatus::Paused)];
     let lead_type = proptest::sample::select(vec!["solar", "solar", "solar", "roof"]);
     vec((vec(criterion(), 0..5), status, lead_type), 0..150).prop_map(|all| {
@@ -191,7 +277,7 @@ fn accounts() -> impl Strategy<Value = Vec<Arc<Account>>> {
             lead_type: lead_type.parse().unwrap(),
             ..account(&format!("a{number:03}"), criteria)
         };
-        numbered.map(account).map(Arc::new).collect()
+        numbered.map(account).collect()
     })
 }
 
@@ -203,16 +289,41 @@ fn leads() -> impl Strategy<Value = PingLead> {
 proptest! {
     #[test]
     fn the_index_finds_what_a_loop_over_all_accounts_finds(accounts in accounts(), leads in vec(leads(), 1..8)) {
+        let accounts: Vec<_> = accounts.into_iter().map(Arc::new).collect();
         let index = index(&accounts);
         for lead in &leads {
             for absent in [Absent::Unknown, Absent::Fails] {
                 let found = index.matching(&accounts, lead, absent);
                 prop_assert_eq!(&found, &by_loop(&accounts, lead, absent));
-                for ix in index.members() {
-                    let outcome = outcome_of(&accounts[ix.0 as usize], lead, absent);
-                    prop_assert_eq!(outcome.is_none(), found.contains(ix));
-                }
             }
+        }
+    }
+
+    #[test]
+    fn whoever_has_no_outcome_yet_is_asked_and_nobody_else(
+        accounts in accounts(),
+        in_group in proptest::option::of(vec(any::<bool>(), 150)),
+        open in vec(prop_oneof![2 => Just(None), 1 => (0_u16..24, 1_u16..25).prop_map(Some)], 150),
+        lead in leads(),
+        at_ms in NOON_MS..NOON_MS + 7 * 86_400_000,
+    ) {
+        let accounts: Vec<_> = accounts.into_iter().zip(open).map(|(account, open)| {
+            let schedule = open.filter(|(from, to)| from != to).map(|(from, to)| hours(from, to));
+            Arc::new(Account { schedule, ..account })
+        }).collect();
+        let campaign = match in_group {
+            None => campaign(),
+            Some(chosen) => delivering_to(accounts.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(account, _)| account.id.as_str())),
+        };
+        let market = market(accounts);
+        let members = market.eligibility["solar"].members();
+        for absent in [Absent::Unknown, Absent::Fails] {
+            let free = members.iter().copied().filter(|ix| {
+                let account = market.account(*ix).unwrap();
+                market.outcome_of(&campaign, account, &lead, absent, at_ms).is_none()
+            });
+            let found = market.to_ask(&campaign, &lead, absent, at_ms);
+            prop_assert_eq!(found, free.collect::<Vec<_>>());
         }
     }
 

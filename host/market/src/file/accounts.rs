@@ -1,26 +1,25 @@
 //! `[accounts.X]`: the buyers' standing orders.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc, time::Duration};
+
+use rust_decimal::Decimal;
 
 use super::{
-    Parts,
-    campaigns::is_empty_table,
-    criteria,
+    Parts, criteria, duplicates,
     errors::code,
     limits::{
         ACCOUNTS_MAX, CONFIG_MAX_BYTES, DEADLINE_MAX, LIST_MAX, POST_TIME_MAX, RETRIES_MAX,
-        RETRY_WAIT_MAX, STEPS_MAX, TIME_MIN,
+        RETRY_WAIT_MAX, RETURNS_MAX, STEPS_MAX, TIME_MIN, WEIGHT_MAX,
     },
     reader::Section,
-    spot::Spot,
+    room, schedules,
+    secrets::secrets,
+    spot::{Spot, money_code},
     tree::NodeValue,
 };
 use crate::{
     ids::AccountId,
-    model::{
-        Account, AccountStatus, HeldValue, OnUnconfirmed, Origin, PluginUse, Retry, SecretSource,
-        TokenGrant,
-    },
+    model::{Account, AccountStatus, OnUnconfirmed, Origin, PluginUse, Retry, Returns, TestScript},
     money::Money,
 };
 
@@ -30,15 +29,20 @@ const STATUSES: [(&str, AccountStatus); 3] = [
     ("inactive", AccountStatus::Inactive),
 ];
 
-/// Every account, sorted by name.
-pub(super) fn read(root: &mut Section<'_>, parts: &Parts) -> Vec<Arc<Account>> {
+/// Every account, sorted by name, and the names of all, faulty ones too.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    parts: &Parts,
+) -> (Vec<Arc<Account>>, BTreeSet<AccountId>) {
     let mut accounts = Vec::new();
+    let mut names = BTreeSet::new();
     for (name, section) in root.named("accounts", ACCOUNTS_MAX) {
-        let id = section.name(name);
+        let id: Option<AccountId> = section.name(name);
+        names.extend(id.clone());
         accounts.extend(account(id, section, parts).map(Arc::new));
     }
     accounts.sort_by(|one, other| one.id.cmp(&other.id));
-    accounts
+    (accounts, names)
 }
 
 /// `None` where the account lacks something that has no default; that is noted.
@@ -55,8 +59,10 @@ fn account(id: Option<AccountId>, mut section: Section<'_>, parts: &Parts) -> Op
         .and_then(|spot| plugin_use(&spot, parts));
     let status = section.get_or("status", AccountStatus::Active, |spot| spot.word(&STATUSES));
     let (price, ping_during_sort) = price(&mut section);
+    let ping_before_post = ping_before_post(&mut section, ping_during_sort);
     let min_price = section.get("min_price").and_then(|spot| spot.money());
     let priority = section.get_or("priority", 100, |spot| spot.integer(&(i64::MIN..=i64::MAX)));
+    let weight = section.get_or("weight", NonZeroU32::MIN, |spot| spot.positive(WEIGHT_MAX));
     let exclusive = section.get_or("exclusive", false, Spot::flag);
     let criteria = section
         .get("criteria")
@@ -78,7 +84,18 @@ fn account(id: Option<AccountId>, mut section: Section<'_>, parts: &Parts) -> Op
     let on_unconfirmed = section.get_or("on_unconfirmed", OnUnconfirmed::Stop, |spot| {
         spot.word(&[("stop", OnUnconfirmed::Stop), ("next", OnUnconfirmed::Next)])
     });
-    unserved(&mut section);
+    let (caps, budget) = (room::caps(&mut section), room::budget(&mut section));
+    let hold = room::hold(&mut section);
+    let schedule = section
+        .get("schedule")
+        .and_then(|spot| schedules::read(&spot));
+    let duplicates = section
+        .section("duplicates")
+        .and_then(|section| duplicates::of_account(section, draft));
+    let returns = section
+        .section("returns")
+        .and_then(|section| returns(section, parts.retention));
+    let test = section.get("test").and_then(|spot| test_script(&spot));
     section.finish();
     Some(Account {
         id: id?,
@@ -100,25 +117,16 @@ fn account(id: Option<AccountId>, mut section: Section<'_>, parts: &Parts) -> Op
         post_timeout,
         retry,
         on_unconfirmed,
+        weight,
+        ping_before_post,
+        caps,
+        budget,
+        hold,
+        schedule,
+        duplicates,
+        returns,
+        test,
     })
-}
-
-fn unserved(section: &mut Section<'_>) {
-    // Weights count only under `weighted`.
-    section.unserved("weight", |value| matches!(value, NodeValue::Integer(1)));
-    section.unserved("ping_before_post", |value| {
-        matches!(value, NodeValue::Flag(false))
-    });
-    section.unserved("caps", is_empty_table);
-    section.unserved("budget", is_empty_table);
-    section.unserved(
-        "hold",
-        |value| matches!(value, NodeValue::Text(word) if word == "quote"),
-    );
-    section.unserved("schedule", |_| false);
-    section.unserved("returns", |_| false);
-    section.unserved("duplicates", |_| false);
-    section.unserved("test", |_| false);
 }
 
 /// The fixed price, and whether the adapter is asked for a bid.
@@ -135,6 +143,22 @@ fn price(section: &mut Section<'_>) -> (Option<Money>, bool) {
         );
     }
     (price, asked)
+}
+
+/// Whether the adapter is asked when a lead is delivered, of an account that is not asked at
+/// the ping.
+fn ping_before_post(section: &mut Section<'_>, asked_at_ping: bool) -> bool {
+    let Some(spot) = section.get("ping_before_post") else {
+        return false;
+    };
+    let asked = spot.flag().unwrap_or(false);
+    if asked && asked_at_ping {
+        spot.error(
+            code::CONFLICT,
+            "this goes with a fixed `price` and `ping_during_sort = false`: who bids at the ping is not asked again",
+        );
+    }
+    asked
 }
 
 fn plugin_use(spot: &Spot<'_>, parts: &Parts) -> Option<PluginUse> {
@@ -203,129 +227,6 @@ fn origin(spot: &Spot<'_>) -> Option<Origin> {
     origin
 }
 
-fn secrets(section: Section<'_>) -> BTreeMap<String, SecretSource> {
-    let mut secrets = BTreeMap::new();
-    for (name, spot) in section.spots(LIST_MAX) {
-        if !is_secret_name(name) {
-            spot.error(code::BAD_NAME, "a secret's name is letters, digits and _, starts with no digit and has at most 64 characters");
-        }
-        secrets.extend(secret(&spot).map(|source| (name.to_owned(), source)));
-    }
-    secrets
-}
-
-fn is_secret_name(name: &str) -> bool {
-    name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn secret(spot: &Spot<'_>) -> Option<SecretSource> {
-    let mut section = spot.section()?;
-    let env = section.get("env");
-    let file = section.get("file");
-    let oauth2 = section.get("oauth2");
-    section.finish();
-    match (env, file, oauth2) {
-        (env, file, None) if env.is_some() != file.is_some() => {
-            held_value(env, file).map(SecretSource::Held)
-        }
-        (None, None, Some(oauth2)) => token_grant(&oauth2).map(SecretSource::OAuth2),
-        _ => {
-            spot.error(
-                code::CONFLICT,
-                "exactly one of `env`, `file` and `oauth2` is expected",
-            );
-            None
-        }
-    }
-}
-
-fn held_value(env: Option<Spot<'_>>, file: Option<Spot<'_>>) -> Option<HeldValue> {
-    match (env, file) {
-        (Some(env), _) => env.words().map(|name| HeldValue::Env(name.into())),
-        (None, file) => file?.words().map(|path| HeldValue::File(path.into())),
-    }
-}
-
-fn token_grant(spot: &Spot<'_>) -> Option<TokenGrant> {
-    let mut section = spot.section()?;
-    let token_url = section
-        .require("token_url")
-        .and_then(|spot| token_url(&spot));
-    let client_id = section.require("client_id").and_then(|spot| client(&spot));
-    let client_secret = section
-        .require("client_secret")
-        .and_then(|spot| client(&spot));
-    let scope = section.get("scope").and_then(|spot| scope(&spot));
-    section.finish();
-    Some(TokenGrant {
-        token_url: token_url?,
-        client_id: client_id?,
-        client_secret: client_secret?,
-        scope,
-    })
-}
-
-/// A client's name or secret, neither of which stands in a market.
-fn client(spot: &Spot<'_>) -> Option<HeldValue> {
-    if matches!(spot.node.value, NodeValue::Text(_)) {
-        spot.error(
-            code::WRONG_TYPE,
-            "the value itself does not stand in a market: name where the host has it, such as { env = \"…\" } or { file = \"…\" }",
-        );
-        return None;
-    }
-    let mut section = spot.section()?;
-    let env = section.get("env");
-    let file = section.get("file");
-    section.finish();
-    if env.is_some() == file.is_some() {
-        spot.error(
-            code::CONFLICT,
-            "exactly one of `env` and `file` is expected",
-        );
-        return None;
-    }
-    held_value(env, file)
-}
-
-fn token_url(spot: &Spot<'_>) -> Option<url::Url> {
-    let text = spot.words()?;
-    let usable = |url: &url::Url| {
-        Origin::of(url).is_some()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.fragment().is_none()
-    };
-    let url = url::Url::parse(text).ok().filter(usable);
-    if url.is_none() {
-        spot.error(code::BAD_FORMAT, "a URL is expected, such as \"https://login.example/oauth/token\": https, or http to a private address, without user, password or fragment");
-    }
-    url
-}
-
-/// Words as RFC 6749, section 3.3, has them.
-fn scope(spot: &Spot<'_>) -> Option<String> {
-    let text = spot.words()?;
-    let is_word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
-    };
-    if text.split(' ').all(is_word) {
-        return Some(text.to_owned());
-    }
-    spot.error(
-        code::BAD_FORMAT,
-        "words are expected with one blank between them, without quotes or backslashes",
-    );
-    None
-}
-
 fn retry(mut section: Section<'_>) -> Option<Retry> {
     let attempts = section
         .require("attempts")
@@ -338,4 +239,67 @@ fn retry(mut section: Section<'_>) -> Option<Retry> {
         attempts: attempts?,
         wait: wait?,
     })
+}
+
+fn returns(mut section: Section<'_>, retention: Option<Duration>) -> Option<Returns> {
+    let within = section
+        .require("within")
+        .and_then(|spot| returned_within(&spot, retention));
+    let max_percent = section
+        .require("max_percent")
+        .and_then(|spot| spot.percent(Decimal::ONE_HUNDRED));
+    let auto_accept = section.get_or("auto_accept", false, Spot::flag);
+    let charge_supplier = section.get_or("charge_supplier", false, Spot::flag);
+    section.finish();
+    Some(Returns {
+        within: within?,
+        max_percent: max_percent?,
+        auto_accept,
+        charge_supplier,
+    })
+}
+
+/// No longer than leads are kept: what is returned must still be there.
+fn returned_within(spot: &Spot<'_>, retention: Option<Duration>) -> Option<Duration> {
+    let within = spot.duration(&(TIME_MIN..=RETURNS_MAX))?;
+    if let Some(retention) = retention
+        && within > retention
+    {
+        spot.error(
+            code::OUT_OF_RANGE,
+            format!(
+                "at most the market's `retention`, which is {}: a lead that is kept no longer cannot be given back",
+                humantime::format_duration(retention)
+            ),
+        );
+        return None;
+    }
+    Some(within)
+}
+
+/// `bid 20.00`, or a word.
+fn test_script(spot: &Spot<'_>) -> Option<TestScript> {
+    const WORDS: [(&str, TestScript); 4] = [
+        ("no_bid", TestScript::NoBid),
+        ("reject", TestScript::Reject),
+        ("slow", TestScript::Slow),
+        ("garbled", TestScript::Garbled),
+    ];
+    let text = spot.text()?;
+    if let Some(amount) = text.strip_prefix("bid ") {
+        return Money::parse(amount)
+            .map_err(|error| spot.error(money_code(error), error.to_string()))
+            .map(TestScript::Bid)
+            .ok();
+    }
+    let found = WORDS.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        let words = WORDS.map(|(word, _)| word);
+        spot.error_suggesting(
+            code::NOT_ALLOWED,
+            format!("\"bid 20.00\" or one of {} is expected", words.join(", ")),
+            spot.findings.nearest(text, words.into_iter()),
+        );
+    }
+    found.map(|(_, script)| *script)
 }

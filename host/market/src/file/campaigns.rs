@@ -5,22 +5,22 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use rust_decimal::Decimal;
 
 use super::{
-    Parts,
+    Parts, duplicates,
     errors::code,
-    lead_types::Draft,
+    lead_types::{Draft, places},
     limits::{
-        CAMPAIGNS_MAX, DEADLINE_MAX, DEADLINE_MIN, DELIVERIES_MAX, FIELDS_MAX, POST_TIME_MAX,
+        CAMPAIGNS_MAX, DEADLINE_MAX, DEADLINE_MIN, DELIVERIES_MAX, POST_TIME_MAX, RATE_MAX,
         TIME_MIN, WINDOW_MAX,
     },
     reader::Section,
+    room,
     spot::Spot,
-    tree::NodeValue,
 };
 use crate::{
     ids::CampaignId,
     model::{
         Campaign, CampaignStatus, Channel, CostModel, OnChanged, OnPersonal, OnUnknown,
-        PingOptions, PostOptions, ProfitBase, RankBy, Requirements, Selection,
+        PingOptions, PostOptions, ProfitBase, RankBy, RateLimit, Requirements, Selection,
     },
     money,
 };
@@ -56,7 +56,10 @@ fn campaign(id: Option<CampaignId>, mut section: Section<'_>, parts: &Parts) -> 
         .and_then(|spot| parts.lead_type(&spot));
     let cost = section.require("cost").and_then(|spot| cost(&spot));
     let channel = section.get_or("channel", Channel::PingPost, |spot| {
-        spot.word_or_unserved(&[("ping_post", Channel::PingPost)], &["direct_post"])
+        spot.word(&[
+            ("ping_post", Channel::PingPost),
+            ("direct_post", Channel::DirectPost),
+        ])
     });
     let status = section.get_or("status", CampaignStatus::Active, |spot| {
         spot.word(&STATUSES)
@@ -77,7 +80,14 @@ fn campaign(id: Option<CampaignId>, mut section: Section<'_>, parts: &Parts) -> 
     let allow_loss = section.get_or("allow_loss", false, Spot::flag);
     let (ping, requirements) = ping(section.section("ping"), draft, allow_loss);
     let post = post(section.section("post"), draft);
-    unserved(&mut section);
+    let delivers_to = section
+        .get("delivers_to")
+        .and_then(|spot| parts.group(&spot));
+    let (caps, hold) = (room::caps(&mut section), room::hold(&mut section));
+    let rate_limit = section.section("rate_limit").and_then(rate_limit);
+    let duplicates = section
+        .section("duplicates")
+        .and_then(|section| duplicates::of_campaign(section, draft));
     section.finish();
     Some(Campaign {
         id: id?,
@@ -88,6 +98,11 @@ fn campaign(id: Option<CampaignId>, mut section: Section<'_>, parts: &Parts) -> 
         cost: cost?,
         max_deliveries,
         selection,
+        delivers_to,
+        caps,
+        hold,
+        rate_limit,
+        duplicates,
         window,
         deadline,
         unknown_fields,
@@ -97,20 +112,20 @@ fn campaign(id: Option<CampaignId>, mut section: Section<'_>, parts: &Parts) -> 
     })
 }
 
-fn unserved(section: &mut Section<'_>) {
-    section.unserved("delivers_to", |_| false);
-    section.unserved("caps", is_empty_table);
-    section.unserved(
-        "hold",
-        |value| matches!(value, NodeValue::Text(word) if word == "quote"),
-    );
-    section.unserved("rate_limit", |_| false);
-    section.unserved("duplicates", |_| false);
-}
-
-/// A table that names nothing asks for nothing.
-pub(super) fn is_empty_table(value: &NodeValue) -> bool {
-    matches!(value, NodeValue::Table(table) if table.entries.is_empty())
+/// Without a `burst` as many at once as in a second.
+fn rate_limit(mut section: Section<'_>) -> Option<RateLimit> {
+    let per_second = section
+        .require("per_second")
+        .and_then(|spot| spot.positive(RATE_MAX));
+    let burst = section
+        .get("burst")
+        .and_then(|spot| spot.positive(RATE_MAX));
+    section.finish();
+    let per_second = per_second?;
+    Some(RateLimit {
+        per_second,
+        burst: burst.unwrap_or(per_second),
+    })
 }
 
 /// Exactly one of the four models.
@@ -147,10 +162,12 @@ const SELECTION: Selection = Selection {
 
 fn selection(mut section: Section<'_>) -> Selection {
     let rank = |spot: &Spot<'_>| {
-        spot.word_or_unserved(
-            &[("price", RankBy::Price), ("priority", RankBy::Priority)],
-            &["round_robin", "weighted"],
-        )
+        spot.word(&[
+            ("price", RankBy::Price),
+            ("priority", RankBy::Priority),
+            ("round_robin", RankBy::RoundRobin),
+            ("weighted", RankBy::Weighted),
+        ])
     };
     let selection = Selection {
         by: section.get_or("by", SELECTION.by, rank),
@@ -233,29 +250,17 @@ fn post(section: Option<Section<'_>>, draft: Option<&Draft>) -> PostOptions {
 /// The places of the fields that must be there. What a ping requires may not be personal:
 /// no ping could ever be taken.
 fn required(section: &mut Section<'_>, draft: Option<&Draft>, at_ping: bool) -> Vec<usize> {
-    let Some(spot) = section.get("required") else {
+    let Some(list) = section.get("required") else {
         return Vec::new();
     };
-    let Some(items) = spot.items(FIELDS_MAX) else {
-        return Vec::new();
-    };
-    let mut places = Vec::new();
-    for item in items {
-        // Without a lead type there is nothing to compare with; that is an error already.
-        let Some(draft) = draft else { continue };
-        let Some((at, spec)) = draft.field(&item) else {
-            continue;
-        };
-        if at_ping && spec.personal {
+    places(&list, draft, |item, spec| {
+        let refused = at_ping && spec.personal;
+        if refused {
             item.error(
                 code::PERSONAL_FIELD,
                 "a personal field is refused in a ping, so it cannot be required there",
             );
-        } else if places.contains(&at) {
-            item.error(code::DUPLICATE, "this field stands here already");
-        } else {
-            places.push(at);
         }
-    }
-    places
+        !refused
+    })
 }

@@ -99,19 +99,10 @@ fn tests(section: &mut Section<'_>, kind: &FieldType) -> Vec<Test> {
 fn values(spot: &Spot<'_>, kind: &FieldType) -> Option<Vec<Value>> {
     let items = spot.items(VALUES_MAX)?;
     let mut values: Vec<_> = items.filter_map(|item| value::read(&item, kind)).collect();
-    is_not_empty(spot, "value");
+    spot.must_hold("at least one value");
     values.sort_unstable();
     values.dedup();
     Some(values)
-}
-
-fn is_not_empty(spot: &Spot<'_>, what: &str) {
-    if spot
-        .items(VALUES_MAX)
-        .is_some_and(|mut items| items.next().is_none())
-    {
-        spot.error(code::EMPTY, format!("at least one {what} is expected"));
-    }
 }
 
 /// `min` and `max`, of types that have an order that means something.
@@ -176,7 +167,7 @@ fn prefixes(spot: &Spot<'_>, kind: &FieldType) -> Option<Vec<String>> {
     if !is_text(spot, kind) {
         return None;
     }
-    is_not_empty(spot, "prefix");
+    spot.must_hold("at least one prefix");
     Some(
         spot.items(VALUES_MAX)?
             .filter_map(|item| prefix(&item, kind))

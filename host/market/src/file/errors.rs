@@ -88,8 +88,6 @@ pub mod code {
     pub const NOT_FOR_TYPE: &str = "not_for_type";
     /// A personal field where none may be.
     pub const PERSONAL_FIELD: &str = "personal_field";
-    /// A feature of the format that this version lacks.
-    pub const NOT_YET_SERVED: &str = "not_yet_served";
 }
 
 /// The errors found so far.

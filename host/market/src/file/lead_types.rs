@@ -54,6 +54,31 @@ fn lead_type(id: LeadTypeId, mut section: Section<'_>) -> Draft {
     }
 }
 
+/// The places of the fields that a list names, each once, as far as `fits` has nothing
+/// against them.
+pub(super) fn places(
+    list: &Spot<'_>,
+    draft: Option<&Draft>,
+    fits: impl Fn(&Spot<'_>, &FieldSpec) -> bool,
+) -> Vec<usize> {
+    let mut places = Vec::new();
+    for item in list.items(FIELDS_MAX).into_iter().flatten() {
+        // Without a lead type there is nothing to compare with; that is an error already.
+        let Some((at, spec)) = draft.and_then(|draft| draft.field(&item)) else {
+            continue;
+        };
+        if !fits(&item, spec) {
+            continue;
+        }
+        if places.contains(&at) {
+            item.error(code::DUPLICATE, "this field stands here already");
+        } else {
+            places.push(at);
+        }
+    }
+    places
+}
+
 /// The fields under a section's key `fields`, in the file's order, and which of them are faulty.
 pub fn fields(section: &mut Section<'_>) -> (Vec<FieldSpec>, BTreeSet<usize>) {
     let mut fields = Vec::new();

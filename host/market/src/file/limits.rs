@@ -25,6 +25,8 @@ pub(super) const PLUGINS_MAX: usize = 1000;
 pub(super) const FIELDS_MAX: usize = 200;
 /// Criteria of one account, and keys, hosts or secrets of one owner: a person wrote them.
 pub(super) const LIST_MAX: usize = 200;
+/// Groups: far more than any market has kinds of campaigns.
+pub(super) const GROUPS_MAX: usize = 10_000;
 /// Values in one list: there are 41 000 ZIP codes.
 pub(super) const VALUES_MAX: usize = 100_000;
 
@@ -39,6 +41,12 @@ pub(super) const CONFIG_MAX_BYTES: usize = 128 << 10;
 
 /// Hands that a lead goes into: shared leads go to a handful of buyers.
 pub(super) const DELIVERIES_MAX: i64 = 100;
+/// Largest cap: more leads than there are people.
+pub(super) const CAP_MAX: i64 = 1_000_000_000_000;
+/// Largest weight: how fine the shares of accounts can be told apart.
+pub(super) const WEIGHT_MAX: i64 = 1_000_000;
+/// Most requests of one campaign in a second, and at once: more than one host serves.
+pub(super) const RATE_MAX: i64 = 1_000_000;
 /// Requests in one exchange with a buyer: a token, a question, an answer, and some air.
 pub(super) const STEPS_MAX: i64 = 20;
 /// Further tries at an unreachable buyer.
@@ -60,5 +68,8 @@ pub(super) const RETRY_WAIT_MAX: Duration = Duration::from_secs(DAY_S);
 pub(super) const RETENTION_MIN: Duration = Duration::from_secs(1);
 /// Longest: ten years, the longest that tax law asks for commonly.
 pub(super) const RETENTION_MAX: Duration = Duration::from_secs(3653 * DAY_S);
+/// Longest time in which a lead may be given back: of an account's sales so many months are
+/// remembered.
+pub(super) const RETURNS_MAX: Duration = Duration::from_secs(366 * DAY_S);
 
 const DAY_S: u64 = 86_400;

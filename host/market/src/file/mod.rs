@@ -10,32 +10,40 @@
 //! | `lead_types` | what is sold |
 //! | `parties` | who sells, who pays |
 //! | `plugins` | what decides |
+//! | `accounts`, `criteria`, `schedules`, `secrets` | the buyers' standing orders |
+//! | `groups` | accounts that a campaign may deliver to |
 //! | `campaigns` | on which terms leads are taken |
-//! | `accounts`, `criteria` | the buyers' standing orders |
+//! | `room`, `duplicates` | what campaigns and accounts both have: caps, and which leads are the same |
 //! | `limits` | how much of anything there may be |
 //! | `errors` | what is wrong, for programs and for people |
 //! | `locate` | lines for what is found wrong later |
-//!
-//! Keys of features that are not served yet are refused as such: a market is never half
-//! obeyed.
 
 mod accounts;
 mod campaigns;
 mod criteria;
+mod duplicates;
 mod errors;
+mod groups;
 mod lead_types;
 mod limits;
 mod locate;
 mod parties;
 mod plugins;
 mod reader;
+mod room;
+mod schedules;
+mod secrets;
 mod spot;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod value;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -63,8 +71,8 @@ pub mod reading {
 use crate::{
     eligibility::Eligibility,
     field::FieldSpec,
-    ids::{BuyerId, Digest, LeadTypeId, PluginName, SupplierId},
-    model::{Buyer, Market, PluginSpec, Supplier},
+    ids::{AccountId, BuyerId, Digest, GroupId, LeadTypeId, PluginName, SupplierId},
+    model::{Buyer, Group, KeyOwner, Market, PluginSpec, Supplier},
 };
 
 /// Reads a market in TOML. The errors are in the file's order.
@@ -94,18 +102,18 @@ fn read(mut root: Section<'_>) -> Option<Market> {
     let timezone = root.get_or("timezone", TimeZone::UTC, |spot| {
         parties::zone(spot, &zones)
     });
-    let kept = |root: &mut Section<'_>, key, days: u64| {
-        root.get_or(key, Duration::from_secs(days * 86_400), |spot| {
-            spot.duration(&(RETENTION_MIN..=RETENTION_MAX))
-        })
+    // `None` where it is faulty, so that nothing is measured against it.
+    let kept = |root: &mut Section<'_>, key, days: u64| match root.get(key) {
+        Some(spot) => spot.duration(&(RETENTION_MIN..=RETENTION_MAX)),
+        None => Some(Duration::from_secs(days * 86_400)),
     };
     let retention = kept(&mut root, "retention", 30);
     let ping_retention = kept(&mut root, "ping_retention", 2);
-    root.unserved("groups", campaigns::is_empty_table);
 
-    let parts = Parts::read(&mut root, &zones, &timezone);
+    let mut parts = Parts::read(&mut root, &zones, &timezone, retention);
+    let (accounts, named) = accounts::read(&mut root, &parts);
+    parts.groups = groups::read(&mut root, &named);
     let campaigns = campaigns::read(&mut root, &parts);
-    let accounts = accounts::read(&mut root, &parts);
     root.finish();
 
     let eligibility = parts
@@ -116,8 +124,8 @@ fn read(mut root: Section<'_>) -> Option<Market> {
     Some(Market {
         currency: currency?,
         timezone,
-        retention,
-        ping_retention,
+        retention: retention?,
+        ping_retention: ping_retention?,
         lead_types: parts
             .lead_types
             .into_iter()
@@ -127,6 +135,7 @@ fn read(mut root: Section<'_>) -> Option<Market> {
         keys: parts.keys,
         campaigns,
         buyers: parts.buyers,
+        groups: parts.groups,
         accounts,
         plugins: parts
             .plugins
@@ -154,13 +163,22 @@ fn currency(spot: &Spot<'_>) -> Option<String> {
 struct Parts {
     lead_types: BTreeMap<LeadTypeId, Draft>,
     suppliers: BTreeMap<SupplierId, Supplier>,
-    keys: BTreeMap<Digest, SupplierId>,
+    keys: BTreeMap<Digest, KeyOwner>,
     buyers: BTreeMap<BuyerId, Buyer>,
     plugins: BTreeMap<PluginName, Option<PluginSpec>>,
+    /// Read once the accounts are.
+    groups: BTreeMap<GroupId, Arc<BTreeSet<AccountId>>>,
+    /// How long a posted order is kept; `None` where that is faulty.
+    retention: Option<Duration>,
 }
 
 impl Parts {
-    fn read(root: &mut Section<'_>, zones: &TimeZoneDatabase, market_zone: &TimeZone) -> Self {
+    fn read(
+        root: &mut Section<'_>,
+        zones: &TimeZoneDatabase,
+        market_zone: &TimeZone,
+        retention: Option<Duration>,
+    ) -> Self {
         let (suppliers, keys) = parties::suppliers(root);
         Self {
             lead_types: lead_types::read(root),
@@ -168,6 +186,8 @@ impl Parts {
             keys,
             buyers: parties::buyers(root, zones, market_zone),
             plugins: plugins::read(root),
+            groups: BTreeMap::new(),
+            retention,
         }
     }
 
@@ -188,6 +208,17 @@ impl Parts {
     fn plugin(&self, spot: &Spot<'_>) -> Option<PluginName> {
         let find = |name: &str| self.plugins.get_key_value(name).map(|(id, _)| id.clone());
         spot.reference("plugin", find, self.plugins.keys().map(PluginName::as_str))
+    }
+
+    fn group(&self, spot: &Spot<'_>) -> Option<Group> {
+        let find = |name: &str| {
+            let (id, members) = self.groups.get_key_value(name)?;
+            Some(Group {
+                id: id.clone(),
+                members: Arc::clone(members),
+            })
+        };
+        spot.reference("group", find, self.groups.keys().map(GroupId::as_str))
     }
 
     fn lead_type(&self, spot: &Spot<'_>) -> Option<&Draft> {

@@ -10,48 +10,51 @@ use super::{
     plugins::digest_of,
     reader::Section,
     spot::Spot,
-    tree::NodeValue,
 };
 use crate::{
     ids::{BuyerId, Digest, SupplierId},
-    model::{Buyer, Supplier},
+    model::{Buyer, KeyOwner, Supplier},
 };
 
 /// Every supplier by name, and whose each key is.
 pub(super) fn suppliers(
     root: &mut Section<'_>,
-) -> (BTreeMap<SupplierId, Supplier>, BTreeMap<Digest, SupplierId>) {
+) -> (BTreeMap<SupplierId, Supplier>, BTreeMap<Digest, KeyOwner>) {
     let mut suppliers = BTreeMap::new();
     let mut owners = BTreeMap::new();
     for (name, mut section) in root.named("suppliers", SUPPLIERS_MAX) {
         let id: Option<SupplierId> = section.name(name);
         let shown = display_name(&mut section, name);
-        let keys = keys(&mut section, id.as_ref(), &mut owners);
-        section.unserved(
-            "test_keys",
-            |value| matches!(value, NodeValue::List(keys) if keys.is_empty()),
-        );
+        let listed = section.get("keys");
+        let keys = keys(listed, id.as_ref(), false, &mut owners);
+        let listed = section.get("test_keys");
+        let test_keys = self::keys(listed, id.as_ref(), true, &mut owners);
         section.finish();
         if let Some(id) = id {
-            suppliers.insert(id, Supplier { name: shown, keys });
+            suppliers.insert(
+                id,
+                Supplier {
+                    name: shown,
+                    keys,
+                    test_keys,
+                },
+            );
         }
     }
     (suppliers, owners)
 }
 
+/// A list of keys. A key names one supplier, and is for tests or is not: it stands once, in
+/// whichever list.
 fn keys(
-    section: &mut Section<'_>,
+    listed: Option<Spot<'_>>,
     owner: Option<&SupplierId>,
-    owners: &mut BTreeMap<Digest, SupplierId>,
+    is_test: bool,
+    owners: &mut BTreeMap<Digest, KeyOwner>,
 ) -> Vec<Digest> {
-    let Some(spot) = section.get("keys") else {
-        return Vec::new();
-    };
-    let Some(items) = spot.items(LIST_MAX) else {
-        return Vec::new();
-    };
     let mut keys = Vec::new();
-    for item in items {
+    let Some(listed) = listed else { return keys };
+    for item in listed.items(LIST_MAX).into_iter().flatten() {
         let Some(mut key) = item.section() else {
             continue;
         };
@@ -60,10 +63,17 @@ fn keys(
         let (Some(digest), Some(owner)) = (digest, owner) else {
             continue;
         };
-        if let Some(first) = owners.insert(digest, owner.clone()) {
+        let owner = KeyOwner {
+            supplier: owner.clone(),
+            is_test,
+        };
+        if let Some(KeyOwner {
+            supplier: first, ..
+        }) = owners.insert(digest, owner)
+        {
             item.error(
                 code::DUPLICATE,
-                format!("supplier {first} has this key already: a key names one supplier"),
+                format!("supplier {first} has this key already: a key names one supplier, and is a test key or none"),
             );
         }
         keys.push(digest);

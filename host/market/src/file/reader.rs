@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::{
     errors::{Findings, MarketError, code},
     spot::Spot,
-    tree::{Entry, NodeValue, Table},
+    tree::{Entry, Table},
 };
 use crate::ids::IdError;
 
@@ -148,21 +148,6 @@ impl<'a> Section<'a> {
         name.parse()
             .map_err(|error: IdError| self.error(None, code::BAD_NAME, error.to_string()))
             .ok()
-    }
-
-    /// A key of a feature that is not served yet: an error, unless it says what holds in
-    /// any case.
-    pub fn unserved(
-        &mut self,
-        key: &'static str,
-        changes_nothing: impl FnOnce(&NodeValue) -> bool,
-    ) {
-        if let Some(spot) = self
-            .get(key)
-            .filter(|spot| !changes_nothing(&spot.node.value))
-        {
-            spot.not_yet_served(&format!("`{key}`"));
-        }
     }
 
     /// Takes these keys as known without looking at their values.

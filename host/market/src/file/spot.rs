@@ -1,7 +1,7 @@
 //! One value of a market file, read as what it ought to be. What it is not is noted, and
 //! nothing is returned then.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 use rust_decimal::Decimal;
 
@@ -55,14 +55,6 @@ impl<'a> Spot<'a> {
         None
     }
 
-    /// Notes that a feature is not served yet.
-    pub fn not_yet_served(&self, what: &str) {
-        self.error(
-            code::NOT_YET_SERVED,
-            format!("{what} is not yet served by this version of Gavel"),
-        );
-    }
-
     /// The error of `read`'s result, noted.
     pub fn noted<T, E: ToString>(&self, code: &'static str, read: Result<T, E>) -> Option<T> {
         read.map_err(|error| self.error(code, error.to_string()))
@@ -111,6 +103,11 @@ impl<'a> Spot<'a> {
     /// A number of things.
     pub fn count(&self, range: &RangeInclusive<i64>) -> Option<u32> {
         u32::try_from(self.integer(range)?).ok()
+    }
+
+    /// A number of things, at least one.
+    pub fn positive(&self, at_most: i64) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.count(&(1..=at_most))?)
     }
 
     fn out_of_range<T>(
@@ -204,18 +201,9 @@ impl<'a> Spot<'a> {
 
     /// One of these words.
     pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        self.word_or_unserved(words, &[])
-    }
-
-    /// One of these words; those not yet served are told as such.
-    pub fn word_or_unserved<T: Copy>(&self, words: &[(&str, T)], unserved: &[&str]) -> Option<T> {
         let text = self.text()?;
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*meaning);
-        }
-        if unserved.contains(&text) {
-            self.not_yet_served(&format!("\"{text}\""));
-            return None;
         }
         let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
         let suggestion = self.findings.nearest(text, known.iter().copied());
@@ -261,6 +249,13 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// Notes where it is a list of nothing.
+    pub fn must_hold(&self, expected: &str) {
+        if matches!(&self.node.value, NodeValue::List(items) if items.is_empty()) {
+            self.error(code::EMPTY, format!("{expected} is expected"));
+        }
+    }
+
     /// The items of a list, at most so many.
     pub fn items(&self, at_most: usize) -> Option<impl Iterator<Item = Spot<'a>> + use<'a, '_>> {
         let NodeValue::List(items) = &self.node.value else {
@@ -282,7 +277,8 @@ impl<'a> Spot<'a> {
     }
 }
 
-fn money_code(error: MoneyError) -> &'static str {
+/// The kind of fault that an amount has.
+pub(super) fn money_code(error: MoneyError) -> &'static str {
     match error {
         MoneyError::BadFormat => code::BAD_FORMAT,
         MoneyError::TooLarge => code::OUT_OF_RANGE,

@@ -13,7 +13,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use read::{FieldError, RawLead, SUB_ID_MAX_LENGTH, read_ping, read_post};
+pub(crate) use read::hides_personal;
+pub use read::{FieldError, RawLead, SUB_ID_MAX_LENGTH, read_ping, read_post, sub_id_fault};
 pub use record::Entries;
 
 /// What a ping may show: no personal field.

@@ -159,7 +159,7 @@ pub fn read_post(
 }
 
 /// Whether a value of a field that is not personal looks as if it were.
-fn hides_personal(spec: &FieldSpec, value: &Value) -> bool {
+pub(crate) fn hides_personal(spec: &FieldSpec, value: &Value) -> bool {
     match (&spec.kind, value) {
         (
             FieldType::Text {
@@ -173,7 +173,9 @@ fn hides_personal(spec: &FieldSpec, value: &Value) -> bool {
     }
 }
 
-fn sub_id_fault(sub_id: &str) -> Option<FieldError> {
+/// What is wrong with the supplier's own name for where a lead came from: it may not look
+/// personal in a post either, since it stands in records.
+pub fn sub_id_fault(sub_id: &str) -> Option<FieldError> {
     let fault = |code, message: &'static str| Some(FieldError::new("sub_id", code, message));
     if sub_id.len() > SUB_ID_MAX_LENGTH && sub_id.chars().count() > SUB_ID_MAX_LENGTH {
         return fault(FieldCode::TooLong, "at most 64 characters");

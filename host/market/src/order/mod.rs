@@ -13,6 +13,7 @@
 //! [`Order::begin`] is the only way for a request to leave, and it counts places.
 
 mod next;
+mod room;
 #[cfg(test)]
 mod tests;
 mod transitions;
@@ -23,14 +24,15 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     next::Next,
-    transitions::{BeginRefused, Claim, ClaimRefused, End, NotOpen, SettleRefused},
+    transitions::{BeginRefused, Claim, ClaimRefused, End, NotOpen, NotRetryable, SettleRefused},
 };
 use crate::{
     auction::{Bid, Quote},
+    duplicates::Fingerprint,
     field::Value,
     ids::{AccountId, BuyerId, CampaignId, DeliveryId, Digest, OrderId, PluginName, SupplierId},
     lead::FieldError,
-    model::{CostModel, OnUnconfirmed},
+    model::{CostModel, HoldAt, OnUnconfirmed},
     money::Money,
     reason::{Mark, Outcome, RejectReason},
 };
@@ -52,6 +54,14 @@ pub struct Order {
     pub received_at_ms: u64,
     /// Unix time in milliseconds from which it can no longer be posted.
     pub expires_at_ms: u64,
+    /// Unix time in milliseconds at which it took room in caps and budgets with its quote.
+    pub room_at_ms: u64,
+    /// When it takes room in the campaign's caps.
+    #[serde(default)]
+    pub hold: HoldAt,
+    /// Whether it is a test: it touches nothing real.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// The pinged fields; nothing personal.
     pub lead: Vec<(String, Value)>,
     /// The supplier's own name for where the lead came from.
@@ -116,12 +126,22 @@ pub struct Post {
     pub lead_hash: Digest,
     /// The full lead's fields that are not personal.
     pub lead: Vec<(String, Value)>,
+    /// By what the lead is known again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<Fingerprint>,
+    /// Unix time in milliseconds at which it took room in the campaign's caps, if it did so
+    /// only now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_at_ms: Option<u64>,
     /// Said beside the answer.
     pub warnings: Vec<FieldError>,
     /// What the supplier was told; kept before it is told.
     pub answer: Option<PostAnswer>,
     /// Every account tried, in the order in which it was first tried.
     pub deliveries: Vec<Delivery>,
+    /// Its personal fields were erased before all was done: nothing more is tried.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
     /// Nothing more will be tried by itself, and nothing is unconfirmed.
     pub finished: bool,
     /// Unix time in milliseconds at which the order was settled or finished.
@@ -177,6 +197,10 @@ pub struct Delivery {
     pub marks: Vec<Mark>,
     /// What holds when nobody knows how it ended; from the account at the quote's revision.
     pub on_unconfirmed: OnUnconfirmed,
+    /// Unix time in milliseconds at which it took room in the account's caps and budget; none
+    /// while it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_at_ms: Option<u64>,
     /// Unix time in milliseconds of its last change.
     pub at_ms: u64,
 }

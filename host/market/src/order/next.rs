@@ -40,7 +40,7 @@ impl Order {
                 self.nothing_to_try()
             }
         };
-        if self.is_stopped() || self.is_too_late(now_ms) {
+        if self.is_stopped() || self.is_erased() || self.is_too_late(now_ms) {
             return idle();
         }
         let first: Vec<u16> = self.untried_selected(under_way);

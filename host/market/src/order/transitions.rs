@@ -3,13 +3,14 @@
 use super::{Delivery, DeliveryState, Order, OrderState, Post, PostAnswer};
 use crate::{
     auction::{self, Terms},
+    duplicates::Fingerprint,
     field::Value,
     ids::Digest,
     lead::FieldError,
     ledger::{self, Answered, Entry},
-    model::OnUnconfirmed,
+    model::{HoldAt, OnUnconfirmed},
     money::Money,
-    reason::{Mark, Outcome},
+    reason::{Mark, Outcome, RejectReason},
 };
 
 /// An order that is not open cannot expire.
@@ -52,7 +53,19 @@ pub enum BeginRefused {
     /// The supplier waits no longer.
     #[error("the post's deadline has passed")]
     TooLate,
+    /// A cap or a budget of the account is full.
+    #[error("the account has no room left")]
+    NoRoom,
+    /// The account has this lead already.
+    #[error("the account had this lead before")]
+    Duplicate,
 }
+
+/// An operator cannot have a delivery tried again: it has not failed, its lead is not an
+/// accepted one, or no place is free for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the delivery cannot be tried again")]
+pub struct NotRetryable;
 
 /// Why an operator cannot settle a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -132,23 +145,54 @@ impl Order {
             waits_until_ms: claim.waits_until_ms,
             lead_hash: claim.lead_hash,
             lead: claim.lead,
+            fingerprints: claim.fingerprints,
+            room_at_ms: None,
             warnings: claim.warnings,
             answer: None,
             deliveries: Vec::new(),
+            erased: false,
             finished: false,
             settled_at_ms: None,
         });
         Ok(())
     }
 
+    /// Takes room in the campaign's caps, where that is done only at the post.
+    pub fn take_campaign_room(&mut self, at_ms: u64) {
+        if let Some(post) = &mut self.post
+            && self.hold == HoldAt::Post
+        {
+            post.room_at_ms = Some(at_ms);
+        }
+    }
+
+    /// `posting → rejected` before anything was delivered.
+    pub fn refuse(&mut self, reason: RejectReason, now_ms: u64) -> Result<(), BeginRefused> {
+        if !self.deliveries().is_empty() {
+            return Err(BeginRefused::AlreadyTried);
+        }
+        self.answer(
+            OrderState::Rejected,
+            PostAnswer::Rejected { reason },
+            now_ms,
+        )?;
+        if let Some(post) = &mut self.post {
+            post.finished = true;
+            post.room_at_ms = None;
+        }
+        Ok(())
+    }
+
     /// The durable note that a request on this bid is about to be made.
     ///
     /// The one gate through which a lead leaves: it holds however many tasks or hosts try,
-    /// since it is checked again where it is written.
+    /// since it is checked again where it is written. An account that has no room yet takes it
+    /// at `room_at_ms`; whether there is any, the caller knows.
     pub fn begin(
         &mut self,
         bid: u16,
         on_unconfirmed: OnUnconfirmed,
+        room_at_ms: u64,
         now_ms: u64,
     ) -> Result<(), BeginRefused> {
         if self
@@ -160,6 +204,7 @@ impl Order {
         self.may_begin(bid, now_ms)?;
         self.put(bid, on_unconfirmed, now_ms, |delivery| {
             delivery.state = DeliveryState::InFlight;
+            delivery.room_at_ms.get_or_insert(room_at_ms);
         })
     }
 
@@ -184,10 +229,9 @@ impl Order {
         if self.is_too_late(now_ms) {
             return Err(BeginRefused::TooLate);
         }
-        let wanted = self
-            .bids
-            .get(usize::from(bid))
-            .ok_or(BeginRefused::NoSuchBid)?;
+        if usize::from(bid) >= self.bids.len() {
+            return Err(BeginRefused::NoSuchBid);
+        }
         match self.delivery(bid).map(|delivery| delivery.state) {
             None | Some(DeliveryState::Retrying(_)) => {}
             Some(_) => return Err(BeginRefused::AlreadyTried),
@@ -195,6 +239,18 @@ impl Order {
         if self.is_stopped() {
             return Err(BeginRefused::Stopped);
         }
+        if self.is_erased() {
+            return Err(BeginRefused::NotDelivering);
+        }
+        self.place_for(bid)
+    }
+
+    /// Whether the lead may go into one more pair of hands, this bid's.
+    fn place_for(&self, bid: u16) -> Result<(), BeginRefused> {
+        let wanted = self
+            .bids
+            .get(usize::from(bid))
+            .ok_or(BeginRefused::NoSuchBid)?;
         let alone = |exclusive: bool| exclusive || self.max_deliveries == 1;
         let mut hands = 0;
         for held in self
@@ -305,22 +361,21 @@ impl Order {
 
     /// `posting → accepted`: the lead is durably ours.
     pub fn accept(&mut self, now_ms: u64) -> Result<Vec<Entry>, BeginRefused> {
+        // What the quote holds stays held by the same record.
         let (payout, up_to) = ledger::payout(self.cost, self.quote.cost, Answered::Accepted);
         self.answer(
             OrderState::Accepted,
             PostAnswer::Accepted { payout, up_to },
             now_ms,
         )?;
-        Ok(ledger::cost_change(Money::ZERO, self.owed(), now_ms)
-            .into_iter()
-            .collect())
+        Ok(self.booked(ledger::cost_change(Money::ZERO, self.owed(), now_ms)))
     }
 
     /// `posting → sold | rejected`, where the supplier waited. What is in flight by now is
     /// unconfirmed; what was to be retried has failed.
     pub fn settle(
         &mut self,
-        reason_if_unsold: crate::reason::RejectReason,
+        reason_if_unsold: RejectReason,
         terms: &Terms,
         now_ms: u64,
     ) -> Result<Vec<Entry>, BeginRefused> {
@@ -344,7 +399,7 @@ impl Order {
             )
         } else {
             let reason = if unconfirmed {
-                crate::reason::RejectReason::DeliveryUnconfirmed
+                RejectReason::DeliveryUnconfirmed
             } else {
                 reason_if_unsold
             };
@@ -361,12 +416,11 @@ impl Order {
             .filter(|delivery| delivery.state == DeliveryState::Sold)
             .map(|delivery| delivery.bid)
             .collect();
-        let mut entries: Vec<Entry> = sold
+        let revenue = sold
             .into_iter()
-            .filter_map(|bid| self.revenue_entry(bid, now_ms))
-            .collect();
-        entries.extend(ledger::cost_change(Money::ZERO, self.owed(), now_ms));
-        Ok(entries)
+            .filter_map(|bid| self.revenue_entry(bid, now_ms));
+        let cost = ledger::cost_change(Money::ZERO, self.owed(), now_ms);
+        Ok(self.booked(revenue.chain(cost)))
     }
 
     /// An accepted lead has nothing left to try. A delivery that is still unconfirmed
@@ -411,7 +465,10 @@ impl Order {
                     delivery.marks.push(Mark::UnpaidSupplier);
                 }
             }
-            None => delivery.state = DeliveryState::Rejected,
+            None => {
+                delivery.state = DeliveryState::Rejected;
+                delivery.room_at_ms = None;
+            }
         }
         delivery.settled_by_hand = true;
         delivery.at_ms = now_ms;
@@ -421,7 +478,8 @@ impl Order {
             .any(|delivery| delivery.state == DeliveryState::Unconfirmed);
         if let Some(post) = &mut self.post {
             post.settled_at_ms = Some(now_ms);
-            post.finished |= !open && self.state != OrderState::Accepted;
+            // An accepted lead goes on, and of one that is being answered more may come.
+            post.finished |= !open && matches!(self.state, OrderState::Sold | OrderState::Rejected);
         }
         // While the post is still being answered, `settle` books whatever is sold by then.
         let books = sold.is_some() && self.state != OrderState::Posting;
@@ -430,6 +488,59 @@ impl Order {
         } else {
             Vec::new()
         })
+    }
+
+    /// An operator has a failed delivery of an accepted lead tried again, at once.
+    pub fn retry_by_hand(&mut self, bid: u16, now_ms: u64) -> Result<(), NotRetryable> {
+        let failed = self
+            .delivery(bid)
+            .is_some_and(|delivery| delivery.state == DeliveryState::Failed);
+        if !failed || self.state != OrderState::Accepted || self.is_erased() || self.is_stopped() {
+            return Err(NotRetryable);
+        }
+        self.place_for(bid).map_err(|_| NotRetryable)?;
+        if let Some(delivery) = self.delivery_mut(bid) {
+            delivery.state = DeliveryState::Retrying(now_ms);
+            delivery.at_ms = now_ms;
+        }
+        if let Some(post) = &mut self.post {
+            post.finished = false;
+        }
+        Ok(())
+    }
+
+    /// The lead's personal fields are erased: what has not begun ends as failed, what is out
+    /// runs to its end.
+    pub fn erase(&mut self, now_ms: u64) {
+        self.fail_retries(now_ms);
+        let out = self.deliveries().iter().any(|delivery| {
+            matches!(
+                delivery.state,
+                DeliveryState::InFlight | DeliveryState::Unconfirmed
+            )
+        });
+        let accepted = self.state == OrderState::Accepted;
+        if let Some(post) = &mut self.post {
+            post.erased = true;
+            if accepted && !out && !post.finished {
+                post.finished = true;
+                post.settled_at_ms = Some(now_ms);
+            }
+        }
+    }
+
+    /// Whether the lead's personal fields were erased: nothing more can be delivered.
+    pub fn is_erased(&self) -> bool {
+        self.post.as_ref().is_some_and(|post| post.erased)
+    }
+
+    /// What is booked: nothing of a test.
+    fn booked(&self, entries: impl IntoIterator<Item = Entry>) -> Vec<Entry> {
+        if self.test {
+            Vec::new()
+        } else {
+            entries.into_iter().collect()
+        }
     }
 
     /// What the lead costs as things stand (`rules.md`, Money).
@@ -485,6 +596,7 @@ impl Order {
         for delivery in &mut post.deliveries {
             if matches!(delivery.state, DeliveryState::Retrying(_)) {
                 delivery.state = DeliveryState::Failed;
+                delivery.room_at_ms = None;
                 delivery.at_ms = now_ms;
             }
         }
@@ -508,10 +620,8 @@ impl Order {
 
     fn entries_for(&self, bid: u16, owed_before: Money, now_ms: u64) -> Vec<Entry> {
         let revenue = self.revenue_entry(bid, now_ms);
-        revenue
-            .into_iter()
-            .chain(ledger::cost_change(owed_before, self.owed(), now_ms))
-            .collect()
+        let cost = ledger::cost_change(owed_before, self.owed(), now_ms);
+        self.booked(revenue.into_iter().chain(cost))
     }
 
     fn revenue_entry(&self, bid: u16, now_ms: u64) -> Option<Entry> {
@@ -541,6 +651,7 @@ impl Order {
         now_ms: u64,
         change: impl FnOnce(&mut Delivery),
     ) -> Result<(), BeginRefused> {
+        let room_at_ms = self.quoted_room(bid);
         let offered = self
             .bids
             .get(usize::from(bid))
@@ -562,6 +673,7 @@ impl Order {
                     code: None,
                     marks: Vec::new(),
                     on_unconfirmed,
+                    room_at_ms,
                     at_ms: now_ms,
                 });
                 post.deliveries.len() - 1
@@ -569,6 +681,11 @@ impl Order {
         if let Some(delivery) = post.deliveries.get_mut(at) {
             change(delivery);
             delivery.at_ms = now_ms;
+            let keeps_room = delivery.state.holds_a_place()
+                || matches!(delivery.state, DeliveryState::Retrying(_));
+            if !keeps_room {
+                delivery.room_at_ms = None;
+            }
         }
         Ok(())
     }
@@ -595,6 +712,8 @@ pub struct Claim {
     pub lead_hash: Digest,
     /// The full lead's fields that are not personal.
     pub lead: Vec<(String, Value)>,
+    /// By what the lead is known again.
+    pub fingerprints: Vec<Fingerprint>,
     /// To be said beside the answer.
     pub warnings: Vec<FieldError>,
 }

@@ -26,6 +26,17 @@ fn percents() -> impl Strategy<Value = Decimal> {
     ]
 }
 
+/// Turns that are often equal, also as parts of unlike weights.
+fn turns() -> impl Strategy<Value = Turn> {
+    (weighted(0.7, 0_u64..3), 0_u64..7, 1_u32..5).prop_map(
+        |(last_taken_ms, taken_today, weight)| Turn {
+            last_taken_ms,
+            taken_today,
+            weight,
+        },
+    )
+}
+
 /// Up to ten bids of four buyers, ranked or not.
 pub(super) fn bids() -> impl Strategy<Value = Vec<Bid>> {
     let one = (
@@ -33,12 +44,14 @@ pub(super) fn bids() -> impl Strategy<Value = Vec<Bid>> {
         amounts(),
         -1_i64..2,
         proptest::bool::weighted(0.25),
+        turns(),
     );
     proptest::collection::vec(one, 0..10).prop_map(|all| {
         let numbered = all.into_iter().enumerate();
-        let bid = |(number, (buyer, amount, priority, exclusive))| Bid {
+        let bid = |(number, (buyer, amount, priority, exclusive, turn))| Bid {
             amount,
             exclusive,
+            turn,
             ..bid(&format!("a{number}"), "1")
                 .of_buyer(&format!("buyer{buyer}"))
                 .with_priority(priority)
@@ -48,7 +61,14 @@ pub(super) fn bids() -> impl Strategy<Value = Vec<Bid>> {
 }
 
 fn selections() -> impl Strategy<Value = Selection> {
-    let by = || prop_oneof![Just(RankBy::Price), Just(RankBy::Priority)];
+    let by = || {
+        prop_oneof![
+            Just(RankBy::Price),
+            Just(RankBy::Priority),
+            Just(RankBy::RoundRobin),
+            Just(RankBy::Weighted),
+        ]
+    };
     (by(), by()).prop_map(|(by, then)| Selection { by, then })
 }
 
@@ -129,6 +149,20 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn ranking_is_by_the_words_of_the_rules(selection in selections(), bids in bids()) {
+        // Smaller is first. Twelve is a multiple of every weight.
+        let number = |key: RankBy, bid: &Bid| match key {
+            RankBy::Price => -slow::units(bid.amount),
+            RankBy::Priority => bid.priority.into(),
+            RankBy::RoundRobin => bid.turn.last_taken_ms.map_or(-1, i128::from),
+            RankBy::Weighted => i128::from(bid.turn.taken_today) * 12 / i128::from(bid.turn.weight),
+        };
+        let mut slow = bids.clone();
+        slow.sort_by_key(|bid| (number(selection.by, bid), number(selection.then, bid), bid.account.to_string()));
+        prop_assert_eq!(rank(&Terms { selection, ..terms() }, bids), slow);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod claims;
 mod fallback;
 mod invariants;
 mod slow;
+mod turns;
 
 use super::*;
 use crate::model::ProfitBase;
@@ -22,6 +23,8 @@ fn bid(account: &str, amount: &str) -> Bid {
         reference: None,
         priority: 100,
         exclusive: false,
+        turn: Turn::default(),
+        hold: HoldAt::Quote,
     }
 }
 

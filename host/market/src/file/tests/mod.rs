@@ -1,9 +1,15 @@
-//! What is true of the file as a whole; `accounts` and `parts` have the rest.
+//! What is true of the file as a whole; the others have the rest.
 
 mod accounts;
+mod buying;
+mod example;
 mod parts;
+mod rules;
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -19,8 +25,8 @@ use crate::{
     money::Money,
 };
 
-/// The example market, as far as it is served.
-const SERVED: &str = include_str!("../served.toml");
+/// The example market, which has every key there is.
+const EXAMPLE: &str = include_str!("../../../../../examples/market.example.toml");
 
 /// Half a market: what stands around the part that a test is about.
 const AROUND: &str = r#"
@@ -90,9 +96,26 @@ fn suggests(text: &str, path: &str, code: &str, suggestion: &str) {
     );
 }
 
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("positive")
+}
+
+#[track_caller]
+fn read_account(keys: &str) -> crate::model::Account {
+    let mut market = good(&account(keys));
+    std::sync::Arc::into_inner(market.accounts.remove(0)).expect("one owner")
+}
+
+#[track_caller]
+fn refused_accounts(cases: &[(&str, &str, &str)]) {
+    for (keys, key, code) in cases {
+        refused(&account(keys), &format!("accounts.a.{key}"), code);
+    }
+}
+
 #[test]
 fn the_example_is_read_whole() {
-    let market = good(SERVED);
+    let market = good(EXAMPLE);
     assert_eq!(market.currency, "USD");
     assert_eq!(market.timezone.iana_name(), Some("America/Phoenix"));
     assert_eq!(market.retention, Duration::from_hours(30 * 24));
@@ -140,6 +163,8 @@ fn the_example_is_read_whole() {
         Some((3, Duration::from_secs(5)))
     );
     assert_eq!(sunco.on_unconfirmed, OnUnconfirmed::Stop);
+    assert!(sunco.is_capped() && sunco.schedule.is_some() && sunco.returns.is_some());
+    assert_eq!(market.groups["west-only"].len(), 2);
 
     assert_eq!(
         market.plugins["http-buyer"].source,
@@ -148,7 +173,9 @@ fn the_example_is_read_whole() {
     assert_eq!(market.plugins["roof-filter"].limits.memory, 16 << 20);
     let key = market.suppliers["sunleads"].keys[0];
     assert_eq!(
-        market.supplier_with_key(&key).map(SupplierId::as_str),
+        market
+            .owner_of_key(&key)
+            .map(|owner| owner.supplier.as_str()),
         Some("sunleads")
     );
     assert!(market.eligibility.contains_key("solar"));
@@ -156,7 +183,7 @@ fn the_example_is_read_whole() {
 
 #[test]
 fn json_of_the_same_shape_is_the_same_market() {
-    let table = tree::from_toml(SERVED).unwrap_or_else(|error| panic!("{error}"));
+    let table = tree::from_toml(EXAMPLE).unwrap_or_else(|error| panic!("{error}"));
     let json = tree::Node {
         line: None,
         value: tree::NodeValue::Table(table),
@@ -164,7 +191,7 @@ fn json_of_the_same_shape_is_the_same_market() {
     .to_json()
     .expect("JSON")
     .to_string();
-    let (from_json, from_toml) = (parse_json(&json).expect("a market"), good(SERVED));
+    let (from_json, from_toml) = (parse_json(&json).expect("a market"), good(EXAMPLE));
     assert_eq!(
         format!("{:?}", from_json.campaigns["solar-west"].cost),
         format!("{:?}", from_toml.campaigns["solar-west"].cost)
@@ -280,62 +307,6 @@ fn an_unknown_key_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn a_feature_that_is_not_served_is_refused_in_those_words() {
-    let campaigns = [
-        "caps = { per_day = 5 }",
-        "hold = \"post\"",
-        "rate_limit = { per_second = 1 }",
-        "delivers_to = \"x\"",
-        "channel = \"direct_post\"",
-        "duplicates = { fields = [\"phone\"], within = \"1d\" }",
-        "selection.by = \"round_robin\"",
-        "selection.then = \"weighted\"",
-    ];
-    let accounts = [
-        "caps = { per_day = 5 }",
-        "budget = { per_day = \"5\" }",
-        "hold = \"post\"",
-        "schedule = []",
-        "weight = 2",
-        "ping_before_post = true",
-        "duplicates = { fields = [\"phone\"], within = \"1d\" }",
-        "returns = { within = \"1d\" }",
-        "test = \"no_bid\"",
-    ];
-    let others = [
-        format!("groups = {{ west = [] }}\n{AROUND}"),
-        AROUND.replace(
-            "[suppliers.sunleads]",
-            "[suppliers.sunleads]\ntest_keys = [{ sha256 = \"00\" }]",
-        ),
-    ];
-    let texts = campaigns
-        .map(campaign)
-        .into_iter()
-        .chain(accounts.map(account))
-        .chain(others);
-    for text in texts {
-        let found = errors(&text);
-        assert_eq!(
-            (found.len(), found[0].code),
-            (1, code::NOT_YET_SERVED),
-            "{found:#?}\n{text}"
-        );
-        assert!(found[0].message.contains("not yet served"), "{}", found[0]);
-    }
-}
-
-#[test]
-fn a_key_that_says_what_holds_in_any_case_is_accepted() {
-    good(&campaign(
-        "hold = \"quote\"\ncaps = {}\nchannel = \"ping_post\"",
-    ));
-    good(&account(
-        "hold = \"quote\"\nweight = 1\nprice = \"1\"\nping_before_post = false",
-    ));
-}
-
-#[test]
 fn what_is_referred_to_must_exist() {
     suggests(
         &campaign("").replace("\"sunleads\"", "\"sunleeds\""),
@@ -441,15 +412,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_mangled_file_is_read_or_refused_with_reasons(at in 0..SERVED.len(), cut in 0..40_usize, put in "[ -~\n]{0,6}") {
+    fn a_mangled_file_is_read_or_refused_with_reasons(at in 0..EXAMPLE.len(), cut in 0..40_usize, put in "[ -~\n]{0,6}") {
         let edge = |mut at: usize| {
-            while !SERVED.is_char_boundary(at) {
+            while !EXAMPLE.is_char_boundary(at) {
                 at -= 1;
             }
             at
         };
-        let (begin, end) = (edge(at), edge((at + cut).min(SERVED.len())));
-        let text = format!("{}{put}{}", &SERVED[..begin], &SERVED[end..]);
+        let (begin, end) = (edge(at), edge((at + cut).min(EXAMPLE.len())));
+        let text = format!("{}{put}{}", &EXAMPLE[..begin], &EXAMPLE[end..]);
         if let Err(errors) = parse_toml(&text) {
             prop_assert!(!errors.is_empty());
             prop_assert!(errors.iter().all(|error| !error.message.is_empty()));

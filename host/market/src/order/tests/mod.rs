@@ -1,5 +1,8 @@
 //! Claims about orders, from `rules.md`: The post, Orders, Money.
 
+mod leaks;
+mod room;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,7 +10,8 @@ use crate::{
     auction::{self, Terms},
     ids::Ulid,
     ledger::{Entry, totals},
-    model::{ProfitBase, RankBy, Requirements, Selection},
+    model::{HoldAt, ProfitBase, RankBy, Requirements, Selection},
+    room::Turn,
 };
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -45,6 +49,8 @@ fn bid(account: &str, buyer: &str, amount: &str, exclusive: bool) -> Bid {
         reference: None,
         priority: 100,
         exclusive,
+        turn: Turn::default(),
+        hold: HoldAt::Quote,
     }
 }
 
@@ -59,6 +65,9 @@ fn quoted(terms: &Terms, bids: Vec<Bid>) -> Order {
         digests: BTreeMap::new(),
         received_at_ms: NOW_MS,
         expires_at_ms: NOW_MS + WINDOW_MS,
+        room_at_ms: NOW_MS,
+        hold: HoldAt::Quote,
+        test: false,
         lead: Vec::new(),
         sub_id: None,
         min_bid: None,
@@ -77,6 +86,7 @@ fn claim(waits: bool) -> Claim {
         waits_until_ms: waits.then_some(NOW_MS + 20_000),
         lead_hash: Digest::of(b"a lead"),
         lead: Vec::new(),
+        fingerprints: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -96,7 +106,7 @@ fn accepted() -> End {
 /// Begins and ends one delivery.
 fn deliver(order: &mut Order, bid: u16, end: End) -> Vec<Entry> {
     order
-        .begin(bid, OnUnconfirmed::Stop, NOW_MS + 2)
+        .begin(bid, OnUnconfirmed::Stop, NOW_MS + 2, NOW_MS + 2)
         .expect("may begin");
     order
         .end(bid, end, OnUnconfirmed::Stop, NOW_MS + 3)
@@ -187,7 +197,7 @@ fn an_unconfirmed_delivery_stops_everything_until_it_is_settled() {
     deliver(&mut order, 0, unconfirmed());
     assert_eq!(order.next(&terms, &[], NOW_MS + 4), Next::Done);
     assert_eq!(
-        order.begin(1, OnUnconfirmed::Stop, NOW_MS + 4),
+        order.begin(1, OnUnconfirmed::Stop, NOW_MS + 4, NOW_MS + 4),
         Err(BeginRefused::Stopped)
     );
     order
@@ -219,13 +229,13 @@ fn an_unconfirmed_delivery_stops_everything_until_it_is_settled() {
 fn even_next_never_gives_an_unconfirmed_leads_own_place_away() {
     let (_, mut order) = two_exclusive(true);
     order
-        .begin(0, OnUnconfirmed::Next, NOW_MS + 2)
+        .begin(0, OnUnconfirmed::Next, NOW_MS + 2, NOW_MS + 2)
         .expect("may begin");
     order
         .end(0, unconfirmed(), OnUnconfirmed::Next, NOW_MS + 3)
         .expect("in flight");
     assert_eq!(
-        order.begin(1, OnUnconfirmed::Next, NOW_MS + 4),
+        order.begin(1, OnUnconfirmed::Next, NOW_MS + 4, NOW_MS + 4),
         Err(BeginRefused::NoPlace)
     );
 }
@@ -366,7 +376,7 @@ fn a_retry_that_is_due_but_finds_no_place_waits_for_the_next_one() {
 fn what_was_in_flight_at_a_crash_is_unconfirmed() {
     let (_, mut order) = two_exclusive(true);
     order
-        .begin(0, OnUnconfirmed::Stop, NOW_MS + 2)
+        .begin(0, OnUnconfirmed::Stop, NOW_MS + 2, NOW_MS + 2)
         .expect("may begin");
     assert!(order.give_up_in_flight(NOW_MS + 3));
     assert_eq!(
@@ -384,7 +394,7 @@ fn what_was_in_flight_at_a_crash_is_unconfirmed() {
 fn nothing_begins_once_the_supplier_waits_no_longer() {
     let (terms, mut order) = two_exclusive(true);
     assert_eq!(
-        order.begin(0, OnUnconfirmed::Stop, NOW_MS + 20_000),
+        order.begin(0, OnUnconfirmed::Stop, NOW_MS + 20_000, NOW_MS + 20_000),
         Err(BeginRefused::TooLate)
     );
     assert_eq!(order.next(&terms, &[], NOW_MS + 20_000), Next::Done);
@@ -476,6 +486,7 @@ fn happen(order: &mut Order, terms: &Terms, ledger: &mut Vec<Entry>, event: &Eve
                 } else {
                     OnUnconfirmed::Stop
                 },
+                at_ms,
                 at_ms,
             );
             if begun.is_ok() {
