@@ -96,7 +96,13 @@ async fn open_until(store: Store, end: Instant, opened: Arc<AtomicU64>, worst_us
         let ping = sample::ping(&order);
         let begun = Instant::now();
         store
-            .open_order(order, ping, None, begun + Duration::from_secs(10))
+            .open_order(
+                order,
+                gavel_store::Rooms::default(),
+                ping,
+                None,
+                begun + Duration::from_secs(10),
+            )
             .await
             .expect("durable in time");
         worst_us.fetch_max(

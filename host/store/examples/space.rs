@@ -64,7 +64,9 @@ async fn open_all(store: &Store, at_ms: u64, orders: u64) {
                     let order = sample::order(sample::id(at_ms + number / 100, number), BIDS);
                     let ping = sample::ping(&order);
                     let until = Instant::now() + Duration::from_mins(1);
-                    let opened = store.open_order(order, ping, None, until).await;
+                    let opened = store
+                        .open_order(order, gavel_store::Rooms::default(), ping, None, until)
+                        .await;
                     opened.expect("durable in time");
                 }
             })

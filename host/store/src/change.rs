@@ -5,12 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gavel_market::room::Owner;
 use sled::IVec;
 use tokio::sync::oneshot;
 
 use crate::{
     error::StoreError,
     keys::{self, Key},
+    usage::{Kept, Usages},
     vault::slots::{SlotBytes, Slots},
     view,
 };
@@ -93,11 +95,16 @@ pub(crate) struct Group {
     pub(crate) bytes: usize,
     pub(crate) new_slots: Vec<(u32, SlotBytes)>,
     pub(crate) erased_slots: Vec<u32>,
+    /// What is counted of owners from now on; a record each, encoded once for the group.
+    pub(crate) usages: BTreeMap<Owner, Kept>,
 }
 
 impl Group {
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.new_slots.is_empty() && self.erased_slots.is_empty()
+        self.writes.is_empty()
+            && self.new_slots.is_empty()
+            && self.erased_slots.is_empty()
+            && self.usages.is_empty()
     }
 
     /// Adds what a later change wrote.
@@ -106,6 +113,7 @@ impl Group {
         self.bytes += other.bytes;
         self.new_slots.extend(other.new_slots);
         self.erased_slots.extend(other.erased_slots);
+        self.usages.extend(other.usages);
     }
 
     fn write(&mut self, key: Key, write: Write) {
@@ -141,15 +149,22 @@ pub(crate) struct Txn<'g> {
     tree: &'g sled::Tree,
     group: &'g Group,
     slots: &'g mut Slots,
+    usages: &'g Usages,
     staged: Group,
 }
 
 impl<'g> Txn<'g> {
-    pub(crate) fn new(tree: &'g sled::Tree, group: &'g Group, slots: &'g mut Slots) -> Self {
+    pub(crate) fn new(
+        tree: &'g sled::Tree,
+        group: &'g Group,
+        slots: &'g mut Slots,
+        usages: &'g Usages,
+    ) -> Self {
         Self {
             tree,
             group,
             slots,
+            usages,
             staged: Group::default(),
         }
     }
@@ -220,6 +235,31 @@ impl Txn<'_> {
             .filter(|(_, there)| *there)
             .map(|(key, _)| key.clone());
         Ok(pending.chain(stored).max())
+    }
+
+    /// Whether this change has written anything yet.
+    pub(crate) fn has_written(&self) -> bool {
+        !self.staged.is_empty()
+    }
+
+    /// What is counted of an owner.
+    pub(crate) fn counted(&self, owner: &Owner) -> Kept {
+        let pending = self
+            .staged
+            .usages
+            .get(owner)
+            .or_else(|| self.group.usages.get(owner));
+        pending.cloned().unwrap_or_else(|| self.usages.kept(owner))
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn counted_mut(&mut self, owner: &Owner) -> &mut Kept {
+        let now = if self.staged.usages.contains_key(owner) {
+            Kept::default()
+        } else {
+            self.counted(owner)
+        };
+        self.staged.usages.entry(owner.clone()).or_insert(now)
     }
 
     pub(crate) fn put(&mut self, key: Key, record: impl Into<IVec>) {

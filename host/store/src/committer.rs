@@ -31,7 +31,8 @@
 //! 3. the batch is applied, and `flush` writes sled's log up to its end. It waits with
 //!    `sync_file_range`, which empties no disk's cache and writes no file's length;
 //! 4. so `fdatasync` follows, on the same file;
-//! 5. the before-images go, and everybody is answered.
+//! 5. the before-images go, what was counted is published ([`crate::usage`]), and everybody is
+//!    answered.
 //!
 //! If any step fails, everybody in the group is told so and the store is [failed](Health):
 //! a kernel that could not write a page may drop it and report success the next time, so
@@ -56,6 +57,7 @@ use crate::{
     error::StoreError,
     keys,
     queue::Queue,
+    usage::Usages,
     vault::slots::Slots,
     view::{self, Before},
 };
@@ -107,6 +109,7 @@ pub(crate) struct Shared {
     pub(crate) health: Health,
     pub(crate) counters: Counters,
     pub(crate) before: Arc<ArcSwapOption<Before>>,
+    pub(crate) usages: Usages,
 }
 
 impl Shared {
@@ -190,7 +193,7 @@ impl Committer {
             let Some(mut job) = waiting.pop_front() else {
                 break;
             };
-            let mut txn = Txn::new(&self.tree, &group, &mut self.slots);
+            let mut txn = Txn::new(&self.tree, &group, &mut self.slots, &self.shared.usages);
             if job.run(&mut txn) {
                 let staged = txn.into_staged();
                 group.absorb(staged);
@@ -212,7 +215,11 @@ impl Committer {
         (done, committed)
     }
 
-    fn commit(&mut self, group: Group) -> Result<(), StoreError> {
+    fn commit(&mut self, mut group: Group) -> Result<(), StoreError> {
+        for (owner, kept) in &group.usages {
+            let record = Write::Record(Some(kept.record()?.into()));
+            group.writes.insert(keys::usage(owner), record);
+        }
         self.slots
             .write(&group.new_slots, &group.erased_slots)
             .map_err(|error| StoreError::io("the vault's slots could not be written", error))?;
@@ -223,6 +230,7 @@ impl Committer {
         (self.barrier)()
             .map_err(|error| StoreError::io("the database could not be made durable", error))?;
         self.shared.before.store(None);
+        self.shared.usages.publish(group.usages);
         // Only now is a slot's old owner gone for good.
         group
             .erased_slots

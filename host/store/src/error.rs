@@ -7,7 +7,9 @@
 
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
-use crate::pings::Again;
+use gavel_market::room::Owner;
+
+use crate::again::Again;
 
 /// The store could not do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +102,9 @@ pub enum OpenOrderError {
     /// Another ping with the same key was answered meanwhile: its answer holds.
     #[error("a ping with this idempotency key was answered meanwhile")]
     Exists(Box<Again>),
+    /// These owners have no room left, and nothing was written.
+    #[error("there is no room left for it")]
+    NoRoom(Vec<Owner>),
     /// An order with this id exists.
     #[error("there is an order with this id already")]
     Taken,

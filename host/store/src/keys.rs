@@ -22,6 +22,13 @@
 //! | `T` | plugin, 0, time | a trial that has ended |
 //! | `r` | digest | a version that was revoked |
 //! | `D` | ping, plugin | what a shadow would have decided otherwise |
+//! | `c` | `a` or `c`, name | what was counted of an account or a campaign |
+//! | `f` | fingerprint, order | a lead that left this fingerprint |
+//! | `R` | return | a delivery given back |
+//! | `A` | audit entry | what was changed on somebody's behalf |
+//! | `H` | hour, campaign, 0, supplier, 0, part | an hour's sums for reports, of pings |
+//! | `Q` | hour, campaign, 0, supplier, 0, part | an hour's sums for reports, of accounts |
+//! | `J` | | by whose clock those hours are |
 //! | `y` | another key, number | a further part of a long record |
 //!
 //! The rest are indexes, with no value; each follows from a record and is changed in the
@@ -35,9 +42,20 @@
 //! | `d` | order | orders being delivered |
 //! | `u` | state, order, bid | deliveries that somebody has to look after |
 //! | `x` | expiry, keyed hash | remembered answers by the time at which they are forgotten |
+//! | `F` | end, fingerprint, order | leads' fingerprints by the time until which they are kept |
+//! | `b` | order, bid | deliveries given back |
+//! | `q` | state, return | returns by their state |
 //! | `v` | slot, lead | slots of the vault in use |
+//! | `j` | ping, writing | pings whose record is in no sums yet; `writing` is which of its records |
+//! | `i` | day, campaign, 0, sub-id | sub-ids that are kept apart; without one, how many there are |
 
-use gavel_market::ids::{DeliveryId, Digest, LeadId, OrderId, PingId, PluginName, Ulid};
+use gavel_market::{
+    ids::{
+        AuditId, CampaignId, DeliveryId, Digest, LeadId, OrderId, PingId, PluginName, ReturnId,
+        SupplierId, Ulid,
+    },
+    room::Owner,
+};
 
 /// A key in the one tree.
 pub(crate) type Key = Vec<u8>;
@@ -55,7 +73,18 @@ pub(crate) const SETTLED: u8 = b'z';
 pub(crate) const BEING_DELIVERED: u8 = b'd';
 pub(crate) const LISTED_DELIVERY: u8 = b'u';
 pub(crate) const AGAIN_BY_EXPIRY: u8 = b'x';
+pub(crate) const USAGE: u8 = b'c';
+pub(crate) const SEEN: u8 = b'f';
+pub(crate) const SEEN_BY_END: u8 = b'F';
+pub(crate) const RETURN: u8 = b'R';
+pub(crate) const RETURN_BY_STATE: u8 = b'q';
+pub(crate) const AUDIT: u8 = b'A';
 pub(crate) const SLOT: u8 = b'v';
+pub(crate) const PING_SUMS: u8 = b'H';
+pub(crate) const ACCOUNT_SUMS: u8 = b'Q';
+pub(crate) const REPORT_ZONE: &[u8] = b"J";
+pub(crate) const UNCOUNTED: u8 = b'j';
+pub(crate) const SUB_ID: u8 = b'i';
 const PART: u8 = b'y';
 
 fn key(tag: u8, parts: &[&[u8]]) -> Key {
@@ -202,8 +231,102 @@ pub(crate) fn again_by_expiry(expires_at_ms: u64, hash: &Digest) -> Key {
     key(AGAIN_BY_EXPIRY, &[&expires_at_ms.to_be_bytes(), &hash.0])
 }
 
+pub(crate) fn usage(owner: &Owner) -> Key {
+    let (kind, name) = match owner {
+        Owner::Account(id) => (b'a', id.as_str()),
+        Owner::Campaign(id) => (b'c', id.as_str()),
+    };
+    key(USAGE, &[&[kind], name.as_bytes()])
+}
+
+/// Whose usage stands under this key.
+pub(crate) fn owner_of(key: &[u8]) -> Option<Owner> {
+    let (kind, name) = key.get(1..)?.split_first()?;
+    let name = std::str::from_utf8(name).ok()?;
+    match kind {
+        b'a' => name.parse().ok().map(Owner::Account),
+        b'c' => name.parse().ok().map(Owner::Campaign),
+        _ => None,
+    }
+}
+
+/// Prefix of all leads with this fingerprint.
+pub(crate) fn seen_with(fingerprint: &Digest) -> Key {
+    key(SEEN, &[&fingerprint.0])
+}
+
+pub(crate) fn seen(fingerprint: &Digest, id: OrderId) -> Key {
+    key(SEEN, &[&fingerprint.0, &id.0.to_bytes()])
+}
+
+pub(crate) fn seen_by_end(until_ms: u64, fingerprint: &Digest, id: OrderId) -> Key {
+    key(
+        SEEN_BY_END,
+        &[&until_ms.to_be_bytes(), &fingerprint.0, &id.0.to_bytes()],
+    )
+}
+
+pub(crate) fn return_of(id: ReturnId) -> Key {
+    by_ulid(RETURN, id.0)
+}
+
+pub(crate) fn returned_delivery(id: DeliveryId) -> Key {
+    key(b'b', &[&id.order.0.to_bytes(), &id.bid.to_be_bytes()])
+}
+
+pub(crate) fn return_by_state(state: u8, id: ReturnId) -> Key {
+    key(RETURN_BY_STATE, &[&[state], &id.0.to_bytes()])
+}
+
+pub(crate) fn audit(id: AuditId) -> Key {
+    by_ulid(AUDIT, id.0)
+}
+
 pub(crate) fn slot(slot: u32, lead: LeadId) -> Key {
     key(SLOT, &[&slot.to_be_bytes(), &lead.0.to_bytes()])
+}
+
+/// The first of an hour's sums.
+pub(crate) fn hour(tag: u8, start_ms: u64) -> Key {
+    key(tag, &[&start_ms.to_be_bytes()])
+}
+
+/// A part of the sums of an hour, by [`PING_SUMS`] or [`ACCOUNT_SUMS`].
+pub(crate) fn sums(
+    tag: u8,
+    start_ms: u64,
+    campaign: &CampaignId,
+    supplier: &SupplierId,
+    part: &str,
+) -> Key {
+    key(
+        tag,
+        &[
+            &start_ms.to_be_bytes(),
+            campaign.as_str().as_bytes(),
+            &[0],
+            supplier.as_str().as_bytes(),
+            &[0],
+            part.as_bytes(),
+        ],
+    )
+}
+
+pub(crate) fn uncounted(id: PingId, writing: u8) -> Key {
+    key(UNCOUNTED, &[&id.0.to_bytes(), &[writing]])
+}
+
+/// Prefix of a campaign's sub-ids of a day; under it itself stands how many there are.
+pub(crate) fn sub_ids(day: u32, campaign: &CampaignId) -> Key {
+    key(
+        SUB_ID,
+        &[&day.to_be_bytes(), campaign.as_str().as_bytes(), &[0]],
+    )
+}
+
+/// The first of a day's sub-ids.
+pub(crate) fn sub_ids_of_day(day: u32) -> Key {
+    key(SUB_ID, &[&day.to_be_bytes()])
 }
 
 /// Reads a key's fields back, from behind its first byte.
@@ -242,6 +365,12 @@ impl<'k> Fields<'k> {
 
     pub(crate) fn digest(&mut self) -> Option<Digest> {
         self.take().map(Digest)
+    }
+
+    /// What is left, as texts between zero bytes.
+    pub(crate) fn texts(self) -> Option<Vec<&'k str>> {
+        let texts = self.0.split(|byte| *byte == 0);
+        texts.map(|text| str::from_utf8(text).ok()).collect()
     }
 }
 

@@ -15,10 +15,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`pings`] | opening an order against the clock; records of pings; answers to be given again |
-//! | [`orders`] | every transition of an order, its ledger, what is being delivered |
+//! | [`opening`] | opening an order against the clock, or posting one directly |
+//! | [`pings`], [`again`] | records of pings; answers to be given again |
+//! | [`orders`] | every transition of an order, what is being delivered |
+//! | [`usage`] | what is counted of caps and budgets, as orders take it |
+//! | [`duplicates`] | by what leads are known again |
+//! | [`ledger`], [`returns`] | what was booked; what was given back |
 //! | [`vault`] | what is personal, under a key for each lead that can be destroyed |
+//! | [`report`] | sums by the hour, in the transaction that books or counts |
 //! | [`market`], [`plugins`] | the market's revisions; plugins' versions |
+//! | [`audit`] | what was changed on whose behalf |
 //! | [`sweep`] | what time alone does: expiry and erasure |
 //! | `change`, `queue`, `committer` | from many tasks to the one thread that writes, and to the disk |
 //! | `view` | reading: what is durable and nothing else |
@@ -35,12 +41,20 @@
 //! | `files/` | plugins' bytes and markets' texts, named by digest |
 //! | `code/` | plugins' compiled code, sealed by whoever compiled it; may be lost |
 
+pub mod again;
+pub mod audit;
+pub mod duplicates;
 pub mod error;
+pub mod ledger;
 pub mod market;
+pub mod opening;
 pub mod orders;
 pub mod pings;
 pub mod plugins;
+pub mod report;
+pub mod returns;
 pub mod sweep;
+pub mod usage;
 pub mod vault;
 
 mod change;
@@ -62,6 +76,22 @@ use std::{
 use gavel_market::ids::Digest;
 use tokio::sync::oneshot;
 
+pub use self::{
+    again::{Again, Remembered},
+    audit::AuditRecord,
+    error::{ChangeError, OpenOrderError, OpenStoreError, RevisionError, StoreError},
+    market::{Format, NewRevision, Revision, RevisionInfo},
+    open::Settings,
+    orders::{Checks, ListedDelivery, ListedState, Needs},
+    pings::PingQuery,
+    plugins::{
+        EndedTrial, GateRefusal, PluginKind, PluginVersion, Trial, TrialMode, VersionChange, Why,
+    },
+    report::{Uncounted, UncountedPing},
+    returns::{Return, ReturnRefused, ReturnState},
+    usage::Rooms,
+    vault::StoreKey,
+};
 use self::{
     change::{Change, Txn},
     committer::Shared,
@@ -69,17 +99,6 @@ use self::{
     open::FolderLock,
     vault::Vault,
     view::View,
-};
-pub use self::{
-    error::{ChangeError, OpenOrderError, OpenStoreError, RevisionError, StoreError},
-    market::{Format, NewRevision, Revision, RevisionInfo},
-    open::Settings,
-    orders::{ListedDelivery, ListedState},
-    pings::{Again, PingQuery},
-    plugins::{
-        EndedTrial, GateRefusal, PluginKind, PluginVersion, Trial, TrialMode, VersionChange, Why,
-    },
-    vault::StoreKey,
 };
 
 /// Items in one page of any list, at most; and what one sweep does.
@@ -150,6 +169,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let noted = audit::noted();
+        let make = move |txn: &mut Txn<'_>| match noted {
+            Some(noted) => txn.on_record(&noted, make),
+            None => make(txn),
+        };
         let job = Box::new(Change::new(make, Some(reply)));
         if self.shared().queue.push(job).await.is_err() {
             return Err(self.shared().closed().into());

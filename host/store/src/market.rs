@@ -82,6 +82,12 @@ pub struct Revision {
 }
 
 impl Txn<'_> {
+    /// The number of the active revision; none before the first.
+    pub(crate) fn active_number(&self) -> Result<Option<u64>, StoreError> {
+        let last = self.last_key(&[keys::REVISION])?;
+        Ok(last.and_then(|key| Fields::of(&key).u64()))
+    }
+
     /// Adds a revision behind the last, which must be `expected` where that is given.
     fn add_revision(
         &mut self,
@@ -89,9 +95,7 @@ impl Txn<'_> {
         changed: &[VersionChange],
         info: impl FnOnce(u64) -> RevisionInfo,
     ) -> Result<u64, RevisionError> {
-        let last = self
-            .last_key(&[keys::REVISION])?
-            .and_then(|key| Fields::of(&key).u64());
+        let last = self.active_number()?;
         if expected.is_some() && expected != last {
             return Err(RevisionError::Conflict { active: last });
         }

@@ -21,6 +21,7 @@ use crate::{
     files::{self, Files},
     keys,
     queue::Queue,
+    usage::Usages,
     vault::{self, Keys, Vault, slots},
     view::View,
 };
@@ -107,12 +108,14 @@ impl Store {
             Arc::clone(&slots_file),
             vault::slots_in_use(&view)?.into_iter(),
         );
+        let usages = Usages::load(&view)?;
         let queue = Queue::new(settings.queue_changes);
         let shared = Arc::new(Shared {
             queue,
             health: Health::default(),
             counters: Counters::default(),
             before,
+            usages,
         });
         let tag = vault::random::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
         let committer = Committer::new(

@@ -13,11 +13,11 @@ use gavel_market::{
 use sled::IVec;
 
 use crate::{
-    LIST_MAX, Store,
+    LIST_MAX, Store, again,
     change::Txn,
     error::{ChangeError, StoreError},
     keys::{self, Fields, Key},
-    pings,
+    report,
     view::with_prefix_between,
 };
 
@@ -85,9 +85,11 @@ impl Store {
     /// all. Call it again at once while it returns something.
     ///
     /// Pings, with what shadows made of them, and orders never posted, go `ping_retention` after they were received;
-    /// remembered answers when they expire; posted orders `retention` after they were
+    /// remembered answers when they expire, and leads' fingerprints when nobody asks for them
+    /// any more, whatever became of their orders; posted orders `retention` after they were
     /// settled, with everything personal, and never while a delivery is unconfirmed. Ledgers
-    /// stay.
+    /// stay, and what was counted of caps and budgets. A ping that is in no report yet waits
+    /// until it is.
     pub async fn erase_due(
         &self,
         now_ms: u64,
@@ -102,6 +104,21 @@ impl Store {
             limit,
         )?;
         let mut count = self.sweep(answers, forget_answer).await?;
+        let seen = self.due(
+            keys::SEEN_BY_END,
+            first_not_due(keys::SEEN_BY_END, now_ms),
+            limit,
+        )?;
+        count += self
+            .sweep(seen, |txn, key| txn.forget_seen(key).map(|()| true))
+            .await?;
+        let sub_ids = self.due(keys::SUB_ID, report::first_sub_id_kept(now_ms), limit)?;
+        count += self
+            .sweep(sub_ids, |txn, key| {
+                txn.remove(key.to_vec());
+                Ok(true)
+            })
+            .await?;
         if let Some(until_ms) = before(now_ms, ping_retention) {
             let never_posted = self.due(
                 keys::NEVER_POSTED,
@@ -162,7 +179,7 @@ fn expire(txn: &mut Txn<'_>, key: &[u8], now_ms: u64) -> Result<bool, StoreError
 
 fn forget_answer(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
     let (expires_at_ms, hash) =
-        pings::again_of(key).ok_or_else(|| damaged("index of remembered answers"))?;
+        again::again_of(key).ok_or_else(|| damaged("index of remembered answers"))?;
     txn.forget_again(expires_at_ms, &hash)?;
     Ok(true)
 }
@@ -172,8 +189,12 @@ fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
         .ulid()
         .map(PingId)
         .ok_or_else(|| damaged("ping"))?;
-    txn.remove(keys::ping(id));
-    Ok(true)
+    // What is in no report yet waits until it is.
+    let goes = !txn.is_uncounted(id)?;
+    if goes {
+        txn.remove(keys::ping(id));
+    }
+    Ok(goes)
 }
 
 /// Erases the order that an index's entry names, if that entry still follows from it.

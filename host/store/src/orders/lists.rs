@@ -1,19 +1,17 @@
-//! Which orders and deliveries somebody has to look after, and what was booked.
+//! Which orders and deliveries somebody has to look after.
 
 use gavel_market::{
-    ids::{CampaignId, DeliveryId, LeadId, OrderId, SupplierId, Ulid},
-    ledger::Entry,
+    ids::{CampaignId, DeliveryId, OrderId, SupplierId, Ulid},
     money::Money,
     order::{Delivery, DeliveryState, Order},
 };
 use sled::IVec;
 
-use super::record::ENTRY;
 use crate::{
-    LIST_MAX, Page, Store, codec,
+    LIST_MAX, Page, Store,
     error::StoreError,
     keys::{self, Fields},
-    view::{with_prefix, with_prefix_after},
+    view::with_prefix_after,
 };
 
 /// A delivery's state that somebody has to look after.
@@ -115,17 +113,6 @@ impl Store {
             }
         }
         Ok(Page { items, next: None })
-    }
-
-    /// Everything booked for a lead, oldest first. Outlives the lead's order.
-    pub fn ledger(&self, lead: LeadId) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = Vec::new();
-        for key in self.view().keys(with_prefix(&keys::ledger(lead))) {
-            if let Some(record) = self.view().get(&key?)? {
-                entries.push(codec::decode(ENTRY, &record)?);
-            }
-        }
-        Ok(entries)
     }
 }
 

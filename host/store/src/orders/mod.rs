@@ -1,26 +1,34 @@
 //! Orders: every change is a compare-and-set on the record that stands there.
 //!
 //! What may happen to an order is decided in [`gavel_market::order`]; here it is run against
-//! the stored record, and what follows from it – index entries, ledger entries, sealed
-//! texts – is written in the same batch. A shared database would stand behind the same
+//! the stored record, and what follows from it – index entries, what is counted of caps and
+//! budgets, by what a lead is known again, ledger entries, sealed texts – is written in the
+//! same batch. A shared database would stand behind the same
 //! verbs with a version in place of the committer's order.
 
+mod checks;
 mod lists;
 mod record;
 
+use std::convert::Infallible;
+
 use gavel_market::{
     auction::Terms,
-    ids::{DeliveryId, OrderId},
+    ids::{DeliveryId, LeadId, OrderId},
     ledger::Entry,
     model::OnUnconfirmed,
     money::Money,
-    order::{BeginRefused, Claim, ClaimRefused, End, Order, SettleRefused},
+    order::{BeginRefused, Claim, ClaimRefused, End, NotRetryable, Order, SettleRefused},
     reason::RejectReason,
+    room::Owner,
 };
 use zeroize::Zeroizing;
 
-pub use self::lists::{ListedDelivery, ListedState};
-pub(crate) use self::record::{index_of, quoted_record};
+pub(crate) use self::record::{index_of, quoted_record, read_quoted};
+pub use self::{
+    checks::{Checks, Needs},
+    lists::{ListedDelivery, ListedState},
+};
 use crate::{
     Store,
     change::Txn,
@@ -43,18 +51,23 @@ impl Store {
         self.change(move |txn| txn.transition(id, change)).await
     }
 
-    /// Post 4: `open → posting`, with the lead's personal fields sealed under a key of its
-    /// own. Of any number of claims on one order one succeeds.
+    /// Post 4, 5: `open → posting`, with the lead's personal fields sealed under a key of its
+    /// own, and what `checks` ask for. Of any number of claims on one order one succeeds.
+    ///
+    /// The order comes back `posting`; or `rejected`, settled, as `duplicate` or
+    /// `campaign_cap_reached`.
     pub async fn claim_order(
         &self,
         id: OrderId,
         claim: Claim,
         personal: Zeroizing<Vec<u8>>,
+        checks: Checks,
     ) -> Result<Order, ChangeError<ClaimRefused>> {
         let sealed = self.vault().seal_lead(id.lead(), &personal)?;
         drop(personal);
         self.transition(id, move |order, txn| {
             order.claim(claim).map_err(ChangeError::Refused)?;
+            txn.check(order, &checks)?;
             txn.put_sealed(id.lead(), sealed)?;
             Ok(Vec::new())
         })
@@ -73,22 +86,28 @@ impl Store {
         .await
     }
 
-    /// The durable note that a request on this bid is about to be made. An erased lead is
-    /// not delivered.
+    /// The durable note that a request on this bid is about to be made; takes the account's
+    /// room where it has none yet. An erased lead is not delivered.
     pub async fn begin_delivery(
         &self,
         id: OrderId,
         bid: u16,
         on_unconfirmed: OnUnconfirmed,
+        needs: Needs,
         now_ms: u64,
     ) -> Result<Order, ChangeError<BeginRefused>> {
         self.transition(id, move |order, txn| {
             if !txn.is_sealed(id.lead())? {
                 return Err(ChangeError::Refused(BeginRefused::NotDelivering));
             }
+            let before = order.takings();
+            let account = order.bids.get(usize::from(bid));
+            let account = account.map(|bid| Owner::Account(bid.account.clone()));
+            let room_at_ms = txn.moment(&account, now_ms);
             order
-                .begin(bid, on_unconfirmed, now_ms)
+                .begin(bid, on_unconfirmed, room_at_ms, now_ms)
                 .map_err(ChangeError::Refused)?;
+            txn.meet(&needs, order, bid, &before)?;
             Ok(Vec::new())
         })
         .await
@@ -177,13 +196,51 @@ impl Store {
         .await
     }
 
+    /// An operator has a failed delivery of an accepted lead tried again, at once.
+    pub async fn retry_delivery(
+        &self,
+        id: DeliveryId,
+        now_ms: u64,
+    ) -> Result<Order, ChangeError<NotRetryable>> {
+        self.transition(id.order, move |order, txn| {
+            if !txn.is_sealed(id.order.lead())? {
+                return Err(ChangeError::Refused(NotRetryable));
+            }
+            order
+                .retry_by_hand(id.bid, now_ms)
+                .map_err(ChangeError::Refused)?;
+            Ok(Vec::new())
+        })
+        .await
+    }
+
+    /// Destroys a lead's key, and with it everything personal that is kept of it; gone durably
+    /// when this returns. What has not begun ends as failed, what is out runs to its end.
+    /// [`ChangeError::NotFound`] where there is no posted lead. Asked for again, it finds
+    /// nothing more to do.
+    pub async fn erase_lead(
+        &self,
+        id: LeadId,
+        now_ms: u64,
+    ) -> Result<Order, ChangeError<Infallible>> {
+        self.transition(id.order(), move |order, txn| {
+            if order.post.is_none() {
+                return Err(ChangeError::NotFound);
+            }
+            order.erase(now_ms);
+            txn.erase_sealed(id)?;
+            Ok(Vec::new())
+        })
+        .await
+    }
+
     /// Makes unconfirmed what a crashed request left in flight. Only for whoever knows that
     /// no task is delivering this order.
     pub async fn give_up_in_flight(
         &self,
         id: OrderId,
         now_ms: u64,
-    ) -> Result<Order, ChangeError<std::convert::Infallible>> {
+    ) -> Result<Order, ChangeError<Infallible>> {
         self.transition(id, move |order, _| {
             order.give_up_in_flight(now_ms);
             Ok(Vec::new())

@@ -12,13 +12,17 @@ use std::{
 use gavel_market::{
     ids::OrderId,
     order::{OrderState, PostAnswer},
+    room::Taking,
 };
 
 use super::{
-    indexes::compared,
+    indexes::{compared, stored_with},
     open,
-    sample::{NOW_MS, id},
+    report::{count, reports_add_up},
+    room::assert_counted,
+    sample::{self, NOW_MS, id},
 };
+use crate::{Store, keys};
 
 /// Names the child's folder, and makes it the child.
 const FOLDER: &str = "GAVEL_STORE_TEST_FOLDER";
@@ -44,6 +48,8 @@ fn what_was_acknowledged_survives_kill_9() {
         let store = open(folder.path());
         let (stored, right) = compared(&store);
         assert_eq!(stored, right, "round {round}: half a change is there");
+        assert_counted(&store, &takings(&store));
+        reports_add_up(&store);
         for (what, id) in acknowledged {
             let order = store
                 .order(id)
@@ -60,6 +66,16 @@ fn what_was_acknowledged_survives_kill_9() {
             }
         }
     }
+}
+
+/// What every order takes that is there.
+fn takings(store: &Store) -> Vec<Taking> {
+    let orders = stored_with(store, b'o').into_iter().map(|key| {
+        let id = keys::Fields::of(&key).ulid().map(OrderId);
+        let order = store.order(id.expect("a ULID")).expect("readable");
+        order.expect("there").takings()
+    });
+    orders.flatten().collect()
 }
 
 fn child(folder: &Path, first: u64) -> Child {
@@ -129,20 +145,42 @@ fn the_child_of_the_test_above() {
                         .step_by(usize::try_from(CALLERS).expect("small"))
                     {
                         let id = id(NOW_MS + number, number);
-                        if number % 2 == 0 {
-                            store.opened(id, 3).await;
-                            say(&format!("acknowledged opened {id}"));
-                        } else {
-                            store.sold(id, id.to_string().as_bytes(), NOW_MS).await;
-                            say(&format!("acknowledged sold {id}"));
+                        match number % 4 {
+                            0 => {
+                                store.opened(id, 3).await;
+                                say(&format!("acknowledged opened {id}"));
+                            }
+                            1 => {
+                                store.posted(id, b"").await;
+                                store.delivered(id, sample::rejected(), None).await;
+                                say(&format!("acknowledged rejected {id}"));
+                            }
+                            _ => {
+                                store.sold(id, id.to_string().as_bytes(), NOW_MS).await;
+                                say(&format!("acknowledged sold {id}"));
+                            }
+                        }
+                        // Windows pass meanwhile, and give room back.
+                        if number % 50 == 0 {
+                            store.expire_due(NOW_MS + number, 10).await.expect("swept");
                         }
                     }
                 })
             })
             .collect();
+        // Somebody counts all the while.
+        let counting = tokio::spawn({
+            let store = store.clone();
+            async move {
+                loop {
+                    count(&store).await;
+                }
+            }
+        });
         for task in tasks {
             task.await.expect("a caller ends");
         }
+        counting.abort();
     });
 }
 

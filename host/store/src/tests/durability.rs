@@ -11,8 +11,8 @@ use super::{
     sample::{self, NOW_MS, id},
 };
 use crate::{
-    Again, ChangeError, OpenOrderError, OpenStoreError, Settings, Store, StoreError, StoreKey,
-    codec, keys,
+    Again, ChangeError, Checks, OpenOrderError, OpenStoreError, Remembered, Rooms, Settings, Store,
+    StoreError, StoreKey, codec, keys,
 };
 
 const NO_TIME: PingAnswer = PingAnswer::NoBid {
@@ -23,7 +23,7 @@ fn again(store: &Store, ping: &PingRecord, key: &str) -> Again {
     Again {
         key: store.again_key(&ping.campaign, key),
         request_hash: store.keyed_hash("request", b"the request"),
-        answer: ping.answer.clone(),
+        answer: ping.answer.clone().into(),
         ping: ping.id,
         expires_at_ms: ping.input.received_at_ms + sample::WINDOW_MS,
     }
@@ -68,7 +68,12 @@ async fn what_is_not_durable_is_not_seen() {
         let store = store.clone();
         tokio::spawn(async move {
             store
-                .claim_order(one, sample::claim(one), zeroize::Zeroizing::default())
+                .claim_order(
+                    one,
+                    sample::claim(one),
+                    zeroize::Zeroizing::default(),
+                    Checks::default(),
+                )
                 .await
         })
     };
@@ -109,7 +114,13 @@ async fn an_order_taken_up_too_late_is_never_written() {
         .checked_sub(Duration::from_millis(1))
         .expect("a past");
     let opened = store
-        .open_order(order.clone(), sample::ping(&order), None, past)
+        .open_order(
+            order.clone(),
+            Rooms::default(),
+            sample::ping(&order),
+            None,
+            past,
+        )
         .await;
     assert_eq!(opened, Err(OpenOrderError::Late));
     store.opened(id(NOW_MS, 2), 3).await;
@@ -125,7 +136,13 @@ async fn an_order_durable_too_late_is_never_open() {
     let again = again(&store, &ping, "key");
     let soon = Instant::now() + Duration::from_millis(50);
     let opened = store
-        .open_order(order.clone(), ping, Some(again.clone()), soon)
+        .open_order(
+            order.clone(),
+            Rooms::default(),
+            ping,
+            Some(again.clone()),
+            soon,
+        )
         .await;
     assert_eq!(opened, Err(OpenOrderError::Late));
     assert!(
@@ -155,13 +172,14 @@ async fn an_order_durable_too_late_is_never_open() {
             .again(&again.key)
             .expect("readable")
             .map(|again| again.answer),
-        Some(NO_TIME)
+        Some(Remembered::Ping(NO_TIME))
     );
     let claimed = store
         .claim_order(
             order.id,
             sample::claim(order.id),
             zeroize::Zeroizing::default(),
+            Checks::default(),
         )
         .await;
     assert!(matches!(claimed, Err(ChangeError::Refused(_))));
@@ -175,7 +193,13 @@ async fn a_ping_whose_task_is_gone_is_taken_back() {
         let (store, order) = (store.clone(), order.clone());
         tokio::spawn(async move {
             store
-                .open_order(order.clone(), sample::ping(&order), None, in_time())
+                .open_order(
+                    order.clone(),
+                    Rooms::default(),
+                    sample::ping(&order),
+                    None,
+                    in_time(),
+                )
                 .await
         })
     };
@@ -204,6 +228,7 @@ async fn a_key_is_answered_once_until_it_is_forgotten() {
     store
         .open_order(
             order.clone(),
+            Rooms::default(),
             sample::ping(&order),
             Some(first.clone()),
             in_time(),
@@ -220,6 +245,7 @@ async fn a_key_is_answered_once_until_it_is_forgotten() {
     let refused = store
         .open_order(
             second.clone(),
+            Rooms::default(),
             sample::ping(&second),
             Some(remembered),
             in_time(),
@@ -248,7 +274,13 @@ async fn when_the_disk_fails_nobody_is_told_success_and_nothing_more_is_taken() 
     gate.fail();
     let order = sample::order(id(NOW_MS, 2), 3);
     let failed = store
-        .open_order(order.clone(), sample::ping(&order), None, in_time())
+        .open_order(
+            order.clone(),
+            Rooms::default(),
+            sample::ping(&order),
+            None,
+            in_time(),
+        )
         .await;
     assert!(
         matches!(failed, Err(OpenOrderError::Store(StoreError::Failed(_)))),
@@ -275,8 +307,8 @@ async fn a_closed_store_takes_nothing_and_has_written_all() {
     store.record_ping(ping.clone()).await.expect("taken");
     store.close().await;
     assert_eq!(
-        other.erase_lead(id(NOW_MS, 1).lead()).await,
-        Err(StoreError::Closed)
+        other.erase_lead(id(NOW_MS, 1).lead(), NOW_MS).await,
+        Err(ChangeError::Store(StoreError::Closed))
     );
     drop(other);
     assert_eq!(

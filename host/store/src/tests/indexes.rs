@@ -1,24 +1,40 @@
-//! Whatever happens to orders, the indexes say what a scan of all records would.
+//! Whatever happens to orders, the indexes say what a scan of all records would; what is
+//! counted is what they take; and what leads are known by is what they leave.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use gavel_market::{
+    duplicates::Among,
     ids::{DeliveryId, OrderId, Ulid},
-    model::OnUnconfirmed,
-    order::End,
+    model::{HoldAt, OnUnconfirmed},
+    order::{Claim, End, Order},
     reason::RejectReason,
+    room::{Owner, Period, Room, Taking},
 };
 use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{
-    fresh, in_time,
-    sample::{self, NOW_MS, WINDOW_MS, id},
+    checks, fresh, in_time, open,
+    room::assert_counted,
+    sample::{self, NOW_MS, WINDOW_MS, account, campaign, room},
 };
-use crate::{Store, keys, orders::index_of};
+use crate::{Checks, Needs, Rooms, Store, keys, orders::index_of};
 
-const ORDERS: u64 = 4;
+const ORDERS: u64 = 6;
 const BIDS: u16 = 3;
+
+/// Between two orders' pings, in milliseconds: all of them together take more than an hour.
+const GAP_MS: u64 = 15 * 60_000;
+
+/// When the last thing happens.
+const LATEST_MS: u64 = ORDERS * GAP_MS + 4 * WINDOW_MS;
+
+/// Beyond whatever is swept.
+const LONG_MS: u64 = NOW_MS + 100 * WINDOW_MS;
 
 /// Everything that may be done to one of a few orders.
 #[derive(Debug, Clone)]
@@ -31,6 +47,7 @@ enum Step {
     Settle(u64),
     Finish(u64),
     ByHand(u64, u16, bool),
+    Retry(u64, u16),
     GiveUp(u64),
     EraseLead(u64),
     Expire(u64),
@@ -65,34 +82,114 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (order.clone(), bid.clone(), end()).prop_map(|(order, bid, end)| Step::End(order, bid, end)),
         1 => order.clone().prop_map(Step::Settle),
         1 => order.clone().prop_map(Step::Finish),
+        1 => (order.clone(), bid.clone()).prop_map(|(order, bid)| Step::Retry(order, bid)),
         1 => (order.clone(), bid, any::<bool>()).prop_map(|(order, bid, sold)| Step::ByHand(order, bid, sold)),
         1 => order.clone().prop_map(Step::GiveUp),
         1 => order.prop_map(Step::EraseLead),
-        1 => (0..2 * WINDOW_MS).prop_map(Step::Expire),
-        1 => (0..4 * WINDOW_MS).prop_map(Step::Sweep),
+        1 => (0..LATEST_MS).prop_map(Step::Expire),
+        1 => (0..LATEST_MS).prop_map(Step::Sweep),
     ]
+}
+
+fn of(number: u64) -> OrderId {
+    sample::id(NOW_MS + number * GAP_MS, number)
+}
+
+/// Some hold at the quote and some at the post, one is a test.
+fn order(number: u64) -> Order {
+    let mut order = sample::order(of(number), BIDS);
+    order.quote.selected = vec![0, 1];
+    if number % 3 == 1 {
+        order.hold = HoldAt::Post;
+        order.bids[1].hold = HoldAt::Post;
+    }
+    order.test = number == ORDERS - 1;
+    order
+}
+
+/// Two different leads among all orders.
+fn lead(number: u64) -> &'static str {
+    ["one", "other"][usize::from(number.is_multiple_of(2))]
+}
+
+fn claim(number: u64) -> Claim {
+    let mut claim = sample::claim_with(of(number), lead(number), LONG_MS);
+    let soon = sample::claim_with(of(number), "soon", NOW_MS + GAP_MS);
+    claim.fingerprints.extend(soon.fingerprints);
+    claim
+}
+
+/// As little room as makes it matter.
+fn rooms() -> Rooms {
+    Rooms::from([
+        (account(0), room(Period::Hour, 2)),
+        (account(1), room(Period::Day, 3)),
+        (account(2), room(Period::Total, 1)),
+        (campaign(), room(Period::Day, 4)),
+    ])
+}
+
+fn room_of(owner: &Owner) -> Option<Room> {
+    rooms().remove(owner)
+}
+
+/// Whether an operator could ask for this retry: an order has nothing left to try once all
+/// that it was quoted on were tried, and is finished only then.
+fn may_retry(store: &Store, number: u64) -> bool {
+    let order = store.order(of(number)).expect("readable");
+    order.is_some_and(|order| {
+        let mut selected = order.quote.selected.iter();
+        selected.all(|bid| order.delivery(*bid).is_some())
+    })
 }
 
 /// Takes a step, which may well be refused.
 async fn take(store: &Store, step: Step) {
-    let of = |number| id(NOW_MS + number, number);
     let next = OnUnconfirmed::Next;
     match step {
-        Step::Open(order) => {
-            let order = sample::order(of(order), BIDS);
+        Step::Retry(order, bid) => {
+            let id = DeliveryId {
+                order: of(order),
+                bid,
+            };
+            if may_retry(store, order) {
+                drop(store.retry_delivery(id, NOW_MS).await);
+            }
+        }
+        Step::Open(number) => {
+            let order = order(number);
+            let ping = sample::ping(&order);
             drop(
                 store
-                    .open_order(order.clone(), sample::ping(&order), None, in_time())
+                    .open_order(order, rooms(), ping, None, in_time())
                     .await,
             );
         }
-        Step::Claim(order) => drop(
-            store
-                .claim_order(of(order), sample::claim(of(order)), Zeroizing::new(vec![1]))
-                .await,
-        ),
+        Step::Claim(order) => {
+            let checks = Checks {
+                campaign_room: room_of(&campaign()),
+                ..checks(lead(order))
+            };
+            let personal = Zeroizing::new(vec![1]);
+            drop(
+                store
+                    .claim_order(of(order), claim(order), personal, checks)
+                    .await,
+            );
+        }
         Step::Accept(order) => drop(store.accept_order(of(order), NOW_MS).await),
-        Step::Begin(order, bid) => drop(store.begin_delivery(of(order), bid, next, NOW_MS).await),
+        Step::Begin(order, bid) => {
+            let name = format!("account-{bid}").parse().expect("a name");
+            let needs = Needs {
+                room: room_of(&account(bid)),
+                comparison: Some(sample::comparison(Among::Account(name), lead(order))),
+            };
+            drop(
+                store
+                    .begin_delivery(of(order), bid, next, needs, NOW_MS)
+                    .await,
+            );
+        }
         Step::End(order, bid, end) => drop(
             store
                 .end_delivery(of(order), bid, end, next, Some(b"words"), NOW_MS)
@@ -124,16 +221,17 @@ async fn take(store: &Store, step: Step) {
             );
         }
         Step::GiveUp(order) => drop(store.give_up_in_flight(of(order), NOW_MS).await),
-        Step::EraseLead(order) => drop(store.erase_lead(of(order).lead()).await),
+        Step::EraseLead(order) => drop(store.erase_lead(of(order).lead(), NOW_MS).await),
         Step::Expire(after_ms) => drop(store.expire_due(NOW_MS + after_ms, 10).await),
         Step::Sweep(after_ms) => {
-            let kept = std::time::Duration::from_millis(WINDOW_MS);
+            let kept = Duration::from_millis(WINDOW_MS);
             drop(store.erase_due(NOW_MS + after_ms, kept, kept, 10).await);
         }
     }
 }
 
-fn stored_with(store: &Store, tag: u8) -> BTreeSet<Vec<u8>> {
+/// Every key of one kind.
+pub(super) fn stored_with(store: &Store, tag: u8) -> BTreeSet<Vec<u8>> {
     store
         .0
         .db
@@ -171,17 +269,77 @@ pub(super) fn compared(store: &Store) -> (BTreeSet<Vec<u8>>, BTreeSet<Vec<u8>>) 
     (stored, right)
 }
 
+/// What every order takes, and the rows that its lead leaves: of one that was erased, the last.
+#[derive(Default)]
+struct Known(BTreeMap<OrderId, (Vec<Taking>, BTreeSet<keys::Key>)>);
+
+impl Known {
+    fn follow(&mut self, store: &Store) {
+        for order in (0..ORDERS).filter_map(|number| store.order(of(number)).expect("readable")) {
+            let seen = order.seen().into_iter().flat_map(|(_, prints)| prints);
+            let rows = seen
+                .filter(|print| print.until_ms == LONG_MS)
+                .map(|print| keys::seen(&print.hash, order.id))
+                .collect();
+            self.0.insert(order.id, (order.takings(), rows));
+        }
+    }
+
+    fn takings(&self) -> Vec<Taking> {
+        let takings = self.0.values().flat_map(|(takings, _)| takings);
+        takings.cloned().collect()
+    }
+}
+
+/// The rows of this store that nothing has swept, and that each row has its entry in the index.
+fn rows(store: &Store) -> BTreeSet<keys::Key> {
+    let mut indexed = BTreeSet::new();
+    let mut long = BTreeSet::new();
+    for key in stored_with(store, keys::SEEN_BY_END) {
+        let row = [&[keys::SEEN], &key[9..]].concat();
+        if key[1..9] == LONG_MS.to_be_bytes() {
+            long.insert(row.clone());
+        }
+        indexed.insert(row);
+    }
+    assert_eq!(stored_with(store, keys::SEEN), indexed);
+    long
+}
+
+fn assert_no_cap_exceeded(store: &Store) {
+    for (owner, room) in rooms() {
+        let usage = store.usage(&owner);
+        for (period, cap) in room.caps.iter() {
+            let taken = usage.counted(period, usage.moment(0)).taken();
+            assert!(taken <= cap, "{owner} has {taken} {period:?}");
+        }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_indexes_say_what_a_full_scan_says(steps in prop::collection::vec(step(), 1..60)) {
+    fn the_indexes_say_what_a_full_scan_says(steps in prop::collection::vec(step(), 1..80)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let (_folder, store) = fresh();
+        let (folder, store) = fresh();
+        let mut known = Known::default();
         for step in steps {
+            // A new ping has a new id.
+            if matches!(&step, Step::Open(number) if known.0.contains_key(&of(*number))) {
+                continue;
+            }
             runtime.block_on(take(&store, step));
+            known.follow(&store);
+            assert_no_cap_exceeded(&store);
         }
         let (stored, right) = compared(&store);
         prop_assert_eq!(stored, right);
+        assert_counted(&store, &known.takings());
+        let left = known.0.values().flat_map(|(_, rows)| rows.clone());
+        prop_assert_eq!(rows(&store), left.collect());
+        // And so after a restart.
+        runtime.block_on(store.close());
+        assert_counted(&open(folder.path()), &known.takings());
     }
 }

@@ -1,12 +1,20 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use gavel_market::{ids::OrderId, order::OrderState, reason::RejectReason};
+use gavel_market::{
+    ids::OrderId,
+    order::{End, OrderState},
+    reason::RejectReason,
+    room::Period,
+};
+use zeroize::Zeroizing;
 
 use super::{
     fresh, in_time,
+    indexes::stored_with,
+    report::count,
     sample::{self, NOW_MS, WINDOW_MS, id},
 };
-use crate::{Again, Store};
+use crate::{Again, Checks, ListedState, Rooms, Store, keys};
 
 const PING_RETENTION: Duration = Duration::from_hours(48);
 const RETENTION: Duration = Duration::from_hours(720);
@@ -15,6 +23,7 @@ const PING_RETENTION_MS: u64 = 48 * 3_600_000;
 const RETENTION_MS: u64 = 720 * 3_600_000;
 
 async fn erase(store: &Store, now_ms: u64) -> usize {
+    count(store).await;
     store
         .erase_due(now_ms, PING_RETENTION, RETENTION, 100)
         .await
@@ -115,6 +124,79 @@ async fn an_unconfirmed_delivery_keeps_its_lead() {
 }
 
 #[tokio::test]
+async fn an_unconfirmed_test_is_nobodys_to_look_after_and_keeps_nothing() {
+    let (_folder, store) = fresh();
+    for (number, accepts) in [(1, true), (2, false)] {
+        let mut order = sample::order(id(NOW_MS, number), 3);
+        order.test = true;
+        let of = order.id;
+        let ping = sample::ping(&order);
+        store
+            .open_order(order, Rooms::new(), ping, None, in_time())
+            .await
+            .expect("opened");
+        let personal = Zeroizing::new(b"Ada Lovelace".to_vec());
+        store
+            .claim_order(of, sample::claim(of), personal, Checks::default())
+            .await
+            .expect("claimed");
+        if accepts {
+            store.accept_order(of, NOW_MS).await.expect("accepted");
+        }
+        store.delivered(of, sample::unconfirmed(), None).await;
+        if !accepts {
+            store
+                .settle_order(of, RejectReason::NotDelivered, sample::terms(), NOW_MS)
+                .await
+                .expect("settled");
+        }
+        assert!(store.ledger(of.lead()).expect("readable").is_empty());
+    }
+    let unconfirmed = store.deliveries(ListedState::Unconfirmed, None, 10);
+    assert_eq!(unconfirmed.map(|page| page.items), Ok(Vec::new()));
+    erase(&store, NOW_MS + RETENTION_MS).await;
+    for number in [1, 2] {
+        assert_eq!(state(&store, id(NOW_MS, number)), None);
+        assert_eq!(store.personal(id(NOW_MS, number).lead()), None);
+    }
+    assert_eq!(store.orders_being_delivered(None, 10), Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn after_all_retention_only_ledger_and_counts_are_left() {
+    let (_folder, store) = fresh();
+    let sold = id(NOW_MS, 1);
+    store.opened(sold, 3).await;
+    let claim = sample::claim_with(sold, "phone", NOW_MS + WINDOW_MS);
+    let personal = Zeroizing::new(b"Ada Lovelace".to_vec());
+    store
+        .claim_order(sold, claim, personal, Checks::default())
+        .await
+        .expect("claimed");
+    store
+        .delivered(sold, End::Accepted { price: None }, Some(b"thanks, Ada"))
+        .await;
+    store
+        .settle_order(sold, RejectReason::NotDelivered, sample::terms(), NOW_MS)
+        .await
+        .expect("settled");
+    store.opened(id(NOW_MS, 2), 3).await;
+    store
+        .expire_due(NOW_MS + WINDOW_MS, 10)
+        .await
+        .expect("expired");
+    while erase(&store, NOW_MS + RETENTION_MS).await > 0 {}
+    let left: BTreeSet<u8> = (0..=255)
+        .filter(|tag| !stored_with(&store, *tag).is_empty())
+        .collect();
+    let kept = [keys::META[0], keys::ledger(sold.lead())[0], keys::USAGE];
+    assert_eq!(left, BTreeSet::from(kept));
+    let usage = store.usage(&sample::account(0));
+    assert_eq!(usage.counted(Period::Total, NOW_MS).sold, 1);
+    assert_eq!(usage.counted(Period::Total, NOW_MS).held, 0);
+}
+
+#[tokio::test]
 async fn a_remembered_answer_is_forgotten_and_a_later_one_is_not() {
     let (_folder, store) = fresh();
     let remember = async |at_ms, number| {
@@ -122,7 +204,7 @@ async fn a_remembered_answer_is_forgotten_and_a_later_one_is_not() {
         let again = Again {
             key: store.again_key(&ping.campaign, "key"),
             request_hash: store.keyed_hash("request", b""),
-            answer: ping.answer.clone(),
+            answer: ping.answer.clone().into(),
             ping: ping.id,
             expires_at_ms: at_ms + WINDOW_MS,
         };

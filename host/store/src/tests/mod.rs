@@ -1,12 +1,18 @@
 //! Claims about the store as a whole.
 
+mod audit;
 mod crash;
+mod direct;
+mod duplicates;
 mod durability;
 mod indexes;
 mod keeping;
 mod lists;
 mod orders;
 mod privacy;
+mod report;
+mod returns;
+mod room;
 mod sample;
 
 use std::{
@@ -17,8 +23,9 @@ use std::{
 };
 
 use gavel_market::{
+    duplicates::Among,
     ids::{LeadId, OrderId},
-    model::OnUnconfirmed,
+    model::{DuplicateScope, OnUnconfirmed},
     order::{End, Order},
     reason::RejectReason,
 };
@@ -26,7 +33,7 @@ use sample::NOW_MS;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use crate::{Settings, Store, StoreKey};
+use crate::{Checks, Needs, Rooms, Settings, Store, StoreKey};
 
 /// A deadline that no test means to meet.
 fn in_time() -> Instant {
@@ -74,27 +81,47 @@ fn gated() -> (TempDir, Store, Gate) {
     (folder, store, Gate(send))
 }
 
+/// What a claim of a lead with this value is checked against.
+fn checks(value: &str) -> Checks {
+    let everywhere = Among::Scope(DuplicateScope::Market);
+    Checks {
+        comparisons: vec![sample::comparison(everywhere, value)],
+        campaign_room: None,
+    }
+}
+
 impl Store {
     /// An order that is open.
     async fn opened(&self, id: OrderId, bids: u16) -> Order {
         let order = sample::order(id, bids);
-        self.open_order(order.clone(), sample::ping(&order), None, in_time())
-            .await
-            .expect("opened");
+        self.open_order(
+            order.clone(),
+            Rooms::default(),
+            sample::ping(&order),
+            None,
+            in_time(),
+        )
+        .await
+        .expect("opened");
         order
     }
 
     /// An order that is being posted.
     async fn posted(&self, id: OrderId, personal: &[u8]) -> Order {
         self.opened(id, 3).await;
-        self.claim_order(id, sample::claim(id), Zeroizing::new(personal.to_vec()))
-            .await
-            .expect("claimed")
+        self.claim_order(
+            id,
+            sample::claim(id),
+            Zeroizing::new(personal.to_vec()),
+            Checks::default(),
+        )
+        .await
+        .expect("claimed")
     }
 
     /// A try of the first bid's delivery that ends so.
     async fn delivered(&self, id: OrderId, end: End, words: Option<&[u8]>) -> Order {
-        self.begin_delivery(id, 0, OnUnconfirmed::Stop, NOW_MS)
+        self.begin_delivery(id, 0, OnUnconfirmed::Stop, Needs::default(), NOW_MS)
             .await
             .expect("begun");
         self.end_delivery(id, 0, end, OnUnconfirmed::Stop, words, NOW_MS)

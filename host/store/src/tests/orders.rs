@@ -2,7 +2,10 @@ use gavel_market::{
     ids::DeliveryId,
     ledger::{self, EntryKind},
     model::OnUnconfirmed,
-    order::{BeginRefused, ClaimRefused, DeliveryState, OrderState, PostAnswer, SettleRefused},
+    order::{
+        BeginRefused, ClaimRefused, DeliveryState, End, NotRetryable, OrderState, PostAnswer,
+        SettleRefused,
+    },
     reason::RejectReason,
 };
 use zeroize::Zeroizing;
@@ -11,7 +14,7 @@ use super::{
     fresh, in_time, open,
     sample::{self, NOW_MS, id},
 };
-use crate::{ChangeError, OpenOrderError};
+use crate::{ChangeError, Checks, ListedState, Needs, OpenOrderError, Rooms};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_claims_one_wins() {
@@ -23,7 +26,12 @@ async fn of_fifty_claims_one_wins() {
             let store = store.clone();
             tokio::spawn(async move {
                 store
-                    .claim_order(id, sample::claim(id), Zeroizing::new(vec![number]))
+                    .claim_order(
+                        id,
+                        sample::claim(id),
+                        Zeroizing::new(vec![number]),
+                        Checks::default(),
+                    )
                     .await
                     .map(|_| number)
             })
@@ -46,7 +54,12 @@ async fn of_fifty_deliveries_at_once_as_many_begin_as_there_are_hands() {
     let id = id(NOW_MS, 1);
     store.opened(id, 50).await;
     store
-        .claim_order(id, sample::claim(id), Zeroizing::default())
+        .claim_order(
+            id,
+            sample::claim(id),
+            Zeroizing::default(),
+            Checks::default(),
+        )
         .await
         .expect("claimed");
     let tries: Vec<_> = (0..50)
@@ -54,7 +67,7 @@ async fn of_fifty_deliveries_at_once_as_many_begin_as_there_are_hands() {
             let store = store.clone();
             tokio::spawn(async move {
                 store
-                    .begin_delivery(id, bid, OnUnconfirmed::Stop, NOW_MS)
+                    .begin_delivery(id, bid, OnUnconfirmed::Stop, Needs::default(), NOW_MS)
                     .await
                     .is_ok()
             })
@@ -124,7 +137,13 @@ async fn an_order_is_opened_once() {
     let (_folder, store) = fresh();
     let order = store.opened(id(NOW_MS, 1), 3).await;
     let again = store
-        .open_order(order.clone(), sample::ping(&order), None, in_time())
+        .open_order(
+            order.clone(),
+            Rooms::default(),
+            sample::ping(&order),
+            None,
+            in_time(),
+        )
         .await;
     assert_eq!(again, Err(OpenOrderError::Taken));
 }
@@ -174,7 +193,7 @@ async fn what_was_in_flight_is_given_up_as_unconfirmed() {
     let id = id(NOW_MS, 1);
     store.posted(id, b"").await;
     store
-        .begin_delivery(id, 0, OnUnconfirmed::Stop, NOW_MS)
+        .begin_delivery(id, 0, OnUnconfirmed::Stop, Needs::default(), NOW_MS)
         .await
         .expect("begun");
     let order = store.give_up_in_flight(id, NOW_MS).await.expect("given up");
@@ -189,14 +208,64 @@ async fn an_erased_lead_is_not_delivered_any_more() {
     let (_folder, store) = fresh();
     let id = id(NOW_MS, 1);
     store.posted(id, b"Ada Lovelace").await;
-    assert_eq!(store.erase_lead(id.lead()).await, Ok(true));
+    store.erase_lead(id.lead(), NOW_MS).await.expect("erased");
     let begun = store
-        .begin_delivery(id, 0, OnUnconfirmed::Stop, NOW_MS)
+        .begin_delivery(id, 0, OnUnconfirmed::Stop, Needs::default(), NOW_MS)
         .await;
     assert_eq!(
         begun,
         Err(ChangeError::Refused(BeginRefused::NotDelivering))
     );
+}
+
+#[tokio::test]
+async fn a_failed_delivery_of_an_accepted_lead_is_tried_again_by_hand() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    store.posted(id, b"Ada Lovelace").await;
+    store.accept_order(id, NOW_MS).await.expect("accepted");
+    let delivery = DeliveryId { order: id, bid: 0 };
+    let not_now = Err(ChangeError::Refused(NotRetryable));
+    assert_eq!(store.retry_delivery(delivery, NOW_MS).await, not_now);
+    let failed = End::Unreachable {
+        retry_at_ms: None,
+        retries: true,
+    };
+    store
+        .end_delivery(id, 0, failed, OnUnconfirmed::Next, None, NOW_MS)
+        .await
+        .expect("ended");
+    store
+        .finish_order(id, sample::terms(), NOW_MS)
+        .await
+        .expect("finished");
+    assert_eq!(store.orders_being_delivered(None, 10), Ok(Vec::new()));
+    let retried = store
+        .retry_delivery(delivery, NOW_MS + 1)
+        .await
+        .expect("to be tried again");
+    assert_eq!(
+        retried.delivery(0).map(|delivery| delivery.state),
+        Some(DeliveryState::Retrying(NOW_MS + 1))
+    );
+    assert_eq!(store.orders_being_delivered(None, 10), Ok(vec![id]));
+    let failed = store.deliveries(ListedState::Failed, None, 10);
+    assert_eq!(failed.map(|page| page.items), Ok(Vec::new()));
+    store
+        .erase_lead(id.lead(), NOW_MS + 2)
+        .await
+        .expect("erased");
+    assert_eq!(store.retry_delivery(delivery, NOW_MS + 3).await, not_now);
+}
+
+#[tokio::test]
+async fn only_a_posted_lead_is_erased() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    let missing = Err(ChangeError::NotFound);
+    assert_eq!(store.erase_lead(id.lead(), NOW_MS).await, missing);
+    store.opened(id, 3).await;
+    assert_eq!(store.erase_lead(id.lead(), NOW_MS).await, missing);
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use gavel_market::{model::OnUnconfirmed, order::End};
 
 use tempfile::TempDir;
 
@@ -111,8 +114,12 @@ async fn an_erased_lead_is_gone_and_its_order_stays() {
     store.posted(one, PERSONAL).await;
     store.delivered(one, sample::rejected(), Some(WORDS)).await;
     store.posted(other, b"Charles").await;
-    assert_eq!(store.erase_lead(one.lead()).await, Ok(true));
-    assert_eq!(store.erase_lead(one.lead()).await, Ok(false));
+    let erased = store.erase_lead(one.lead(), NOW_MS).await.expect("erased");
+    assert_eq!(
+        store.erase_lead(one.lead(), NOW_MS).await,
+        Ok(erased),
+        "nothing more to do"
+    );
     store
         .keep_words(one.lead(), 0, WORDS)
         .await
@@ -149,7 +156,7 @@ async fn an_erased_lead_stays_closed_to_who_has_the_key_and_an_old_copy() {
     );
 
     let store = open(folder.path());
-    store.erase_lead(one.lead()).await.expect("erased");
+    store.erase_lead(one.lead(), NOW_MS).await.expect("erased");
     let copy = copy_with_slots_of(folder.path(), old.path());
     let opened = open(copy.path());
     assert!(
@@ -178,6 +185,61 @@ async fn an_erased_lead_stays_closed_to_who_has_the_key_and_an_old_copy() {
     assert!(opened.unseal_lead(one.lead()).is_err());
 }
 
+/// With the store's key, the sled files of before and the slots of today.
+#[tokio::test]
+async fn nothing_that_was_erased_opens_from_an_older_copy_whatever_erased_it() {
+    let (folder, store) = fresh();
+    let leads: Vec<_> = (1..=3).map(|number| id(NOW_MS, number)).collect();
+    let [retried, sold, kept] = leads[..] else {
+        unreachable!("three");
+    };
+    store.posted(retried, PERSONAL).await;
+    store.accept_order(retried, NOW_MS).await.expect("accepted");
+    let retry = End::Unreachable {
+        retry_at_ms: Some(NOW_MS + 1),
+        retries: true,
+    };
+    store
+        .end_delivery(retried, 0, retry, OnUnconfirmed::Next, Some(WORDS), NOW_MS)
+        .await
+        .expect("ended");
+    store.sold(sold, PERSONAL, NOW_MS).await;
+    store.posted(kept, b"Charles").await;
+    store.close().await;
+    let old = tempfile::tempdir().expect("a folder");
+    copy_all(&folder.path().join("sled"), old.path());
+
+    let store = open(folder.path());
+    let erased = store
+        .erase_lead(retried.lead(), NOW_MS + 1)
+        .await
+        .expect("erased");
+    assert!(
+        !erased.is_being_delivered(),
+        "what had not begun has failed"
+    );
+    let year = Duration::from_hours(24 * 365);
+    // Settled a moment later, the one that was asked for is not due yet.
+    let swept = store.erase_due(NOW_MS + 60_000, year, Duration::from_mins(1), 10);
+    assert_eq!(swept.await, Ok(1), "the sold one alone");
+    // No word and no closing in between: the slots are overwritten before the answer.
+    let copy = copy_with_slots_of(folder.path(), old.path());
+    let opened = open(copy.path());
+    for lead in [retried, sold] {
+        assert!(
+            opened.order(lead).expect("readable").is_some(),
+            "the copy has the records"
+        );
+        assert_eq!(opened.personal(lead.lead()), None);
+        let words = opened.unseal_words(lead.lead(), 0).expect("readable");
+        assert!(words.is_empty());
+    }
+    assert_eq!(
+        opened.personal(kept.lead()).as_deref(),
+        Some(&b"Charles"[..])
+    );
+}
+
 #[tokio::test]
 async fn an_erasure_cut_short_by_a_crash_has_erased() {
     let (folder, store) = fresh();
@@ -188,7 +250,7 @@ async fn an_erasure_cut_short_by_a_crash_has_erased() {
     fs::write(folder.path().join("slots"), [0; SLOT_BYTES]).expect("written");
     let store = open(folder.path());
     assert_eq!(store.personal(id.lead()), None);
-    assert_eq!(store.erase_lead(id.lead()).await, Ok(true));
+    store.erase_lead(id.lead(), NOW_MS).await.expect("erased");
     assert_eq!(store.personal(id.lead()), None);
 }
 

@@ -2,14 +2,17 @@
 
 use gavel_market::{
     auction::{Bid, Quote, Terms},
+    duplicates::{Among, Comparison, Fingerprint},
     field::Value,
     ids::{Digest, OrderId, Ulid},
-    model::{CostModel, ProfitBase, RankBy, Requirements, Selection},
+    model::{CostModel, HoldAt, Matching, ProfitBase, RankBy, Requirements, Selection},
     money::Money,
     order::{Claim, End, Order, OrderState},
     reason::Outcome,
     record::{AccountOutcome, Detail, PingAnswer, PingInput, PingRecord, Timings},
+    room::{Limits, Owner, Period, Room, Turn},
 };
+use jiff::tz::TimeZone;
 
 /// When everything in a test happens, as Unix time in milliseconds.
 pub(crate) const NOW_MS: u64 = 1_795_000_000_000;
@@ -47,6 +50,8 @@ pub(crate) fn order(id: OrderId, bids: u16) -> Order {
         reference: None,
         priority: 100,
         exclusive: false,
+        turn: Turn::default(),
+        hold: HoldAt::Quote,
     };
     Order {
         id,
@@ -58,6 +63,9 @@ pub(crate) fn order(id: OrderId, bids: u16) -> Order {
             .into(),
         received_at_ms: id.received_at_ms(),
         expires_at_ms: id.received_at_ms() + WINDOW_MS,
+        room_at_ms: id.received_at_ms(),
+        hold: HoldAt::Quote,
+        test: false,
         lead: pinged(),
         sub_id: None,
         min_bid: None,
@@ -86,6 +94,7 @@ pub(crate) fn ping(order: &Order) -> PingRecord {
         },
         detail: Detail::default(),
         bid: Some(bid.amount),
+        turn: None,
     };
     PingRecord {
         id: order.id.ping(),
@@ -99,6 +108,7 @@ pub(crate) fn ping(order: &Order) -> PingRecord {
             sub_id: None,
             tmax_ms: None,
             min_bid: None,
+            test: false,
         },
         outcomes: order.bids.iter().map(won).collect(),
         exchanges: Vec::new(),
@@ -119,6 +129,7 @@ pub(crate) fn claim(order: OrderId) -> Claim {
         waits_until_ms: None,
         lead_hash: Digest::of(b"lead"),
         lead: pinged(),
+        fingerprints: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -159,5 +170,51 @@ pub(crate) fn passed_over() -> End {
     End::PassedOver {
         outcome: Outcome::Criteria,
         code: None,
+    }
+}
+
+/// An account's room is its own.
+pub(crate) fn account(place: u16) -> Owner {
+    Owner::Account(format!("account-{place}").parse().expect("a name"))
+}
+
+/// The campaign that every sample order is of.
+pub(crate) fn campaign() -> Owner {
+    Owner::Campaign("solar-west".parse().expect("a name"))
+}
+
+/// Room for so many in each of these periods.
+pub(crate) fn room(period: Period, most: u64) -> Room {
+    Room {
+        caps: Limits::of([(period, most)]),
+        budget: Limits::default(),
+        zone: TimeZone::UTC,
+    }
+}
+
+fn hash(value: &str) -> Digest {
+    Digest::of(value.as_bytes())
+}
+
+/// A post whose lead is known again by this value.
+pub(crate) fn claim_with(order: OrderId, value: &str, until_ms: u64) -> Claim {
+    let fingerprint = Fingerprint {
+        field: Some("phone".into()),
+        hash: hash(value),
+        until_ms,
+    };
+    Claim {
+        fingerprints: vec![fingerprint],
+        ..claim(order)
+    }
+}
+
+/// Whether a lead with this value was there within a day.
+pub(crate) fn comparison(among: Among, value: &str) -> Comparison {
+    Comparison {
+        among,
+        matching: Matching::Any,
+        hashes: vec![None, Some(hash(value))],
+        within_ms: 24 * 3_600_000,
     }
 }

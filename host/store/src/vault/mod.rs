@@ -228,14 +228,6 @@ impl Store {
         }
     }
 
-    /// Destroys a lead's key, and with it everything personal that is kept of it. Gone
-    /// durably when this returns. Whether there was anything.
-    ///
-    /// Deliveries of it that have not begun cannot begin any more ([`Store::begin_delivery`]).
-    pub async fn erase_lead(&self, lead: LeadId) -> Result<bool, StoreError> {
-        self.change(move |txn| txn.erase_sealed(lead)).await
-    }
-
     pub(crate) fn seal_words(
         &self,
         lead: LeadId,
