@@ -3,7 +3,10 @@
 //! The binary decodes requests into these and encodes these into answers; no rule lives
 //! there. Errors are the exchange's own and know nothing of status codes.
 
+use std::{sync::Arc, time::Duration};
+
 use gavel_market::{
+    breaker,
     field::Value,
     file::MarketError,
     ids::{CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
@@ -13,6 +16,7 @@ use gavel_market::{
     money::Money,
     order::{Order, PostAnswer},
     record::{AccountOutcome, Differences, PingAnswer, PingRecord},
+    room::{Owner, Room, Usage},
 };
 use tokio::time::Instant;
 
@@ -47,9 +51,18 @@ pub enum Refusal {
     /// The campaign takes requests of the other kind.
     #[error("the campaign takes another kind of request")]
     WrongChannel,
+    /// The campaign's requests come faster than its `rate_limit` lets them.
+    #[error("the campaign's requests come too fast")]
+    RateLimited {
+        /// How long until the next one is let through.
+        retry_after: Duration,
+    },
     /// The campaign admits no leads now.
     #[error("the campaign is not active")]
     CampaignNotActive,
+    /// The campaign's caps have no room.
+    #[error("the campaign's cap is reached")]
+    CampaignCapReached,
     /// Fields or controls are wrong; every one that is.
     #[error("fields are not valid")]
     InvalidFields(Vec<FieldError>),
@@ -238,7 +251,7 @@ pub struct Limits {
     /// In bytes.
     pub memory: Option<usize>,
     /// In processor time.
-    pub time: Option<std::time::Duration>,
+    pub time: Option<Duration>,
     /// In bytes.
     pub log: Option<usize>,
 }
@@ -331,6 +344,7 @@ pub use crate::plugins::{
     trial::TrialView,
     version::Tally,
 };
+pub use crate::report::{Report, ReportQuery, ReportRefused, When};
 pub use gavel_store::{EndedTrial, Trial, TrialMode, VersionChange, Why};
 
 /// Which pings to list, newest first: the store's own question, asked as it stands.
@@ -417,6 +431,9 @@ pub enum OperatorRefused {
     /// The delivery is not unconfirmed, or no longer.
     #[error("the delivery is not unconfirmed")]
     AlreadySettled,
+    /// The delivery has not failed, its lead is no accepted one, or no place is free for it.
+    #[error("the delivery cannot be tried again")]
+    NotRetryable,
     /// A price above the bid.
     #[error("the price is above the bid")]
     AboveBid,
@@ -425,9 +442,73 @@ pub enum OperatorRefused {
     Broken,
 }
 
+/// A return, with its lead's ledger as it stands then.
+#[derive(Debug, Clone)]
+pub struct ReturnView {
+    /// The record.
+    pub made: Return,
+    /// The lead's entries.
+    pub ledger: Vec<Entry>,
+}
+
+/// Why a delivery was not taken back, or a return not decided.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReturnNotTaken {
+    /// As any request of an operator's may be refused.
+    #[error(transparent)]
+    Refused(#[from] OperatorRefused),
+    /// The time to give it back is over.
+    #[error("it is too late to give the delivery back")]
+    TooLate,
+    /// As many of the month's deliveries as may be were given back.
+    #[error("no more of the month's deliveries may be given back")]
+    Limit,
+    /// It was given back before.
+    #[error("the delivery was given back before")]
+    AlreadyReturned,
+    /// It was not sold, or its account may give nothing back.
+    #[error("the delivery cannot be given back")]
+    NotReturnable,
+    /// The return was accepted or declined before.
+    #[error("the return was decided before")]
+    AlreadyDecided,
+    /// No reason was given.
+    #[error("a reason is needed")]
+    NoReason,
+    /// The reason is longer than is kept.
+    #[error("the reason is too long")]
+    LongReason,
+    /// The reason has control characters.
+    #[error("the reason has control characters")]
+    ControlCharacters,
+    /// The reason looks like personal data.
+    #[error("the reason looks personal")]
+    LooksPersonal,
+}
+
+/// What was taken of an owner's caps and budget.
+#[derive(Debug, Clone)]
+pub struct UsageView {
+    /// Whose.
+    pub owner: Owner,
+    /// Unix time in milliseconds of the moment that it is about.
+    pub at_ms: u64,
+    /// How much there is, and by whose clocks it is counted.
+    pub room: Room,
+    /// What was counted.
+    pub usage: Arc<Usage>,
+    /// Until when an account is left alone after failures, as Unix time in milliseconds, for
+    /// each kind for which it is.
+    pub open: Vec<(breaker::Kind, u64)>,
+}
+
+pub use gavel_store::{AuditRecord, Return, ReturnState};
+
 /// Whose key a request came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The supplier.
     pub supplier: SupplierId,
+    /// Whether every request with this key is a test.
+    pub is_test: bool,
 }

@@ -25,6 +25,8 @@ pub(crate) struct PingControls {
     pub sub_id: Option<String>,
     /// Makes the ping safe to send again.
     pub idempotency_key: Option<String>,
+    /// Whether the request says that it is a test.
+    pub test: bool,
 }
 
 /// The controls of a post, checked.
@@ -32,6 +34,8 @@ pub(crate) struct PingControls {
 pub(crate) struct PostControls {
     /// What is posted to.
     pub order: Option<OrderId>,
+    /// Whether the request says that it is a test.
+    pub test: bool,
 }
 
 impl PingControls {
@@ -50,9 +54,7 @@ impl PingControls {
                 "idempotency_key" => {
                     controls.idempotency_key = keep(name, idempotency_key(value), problems);
                 }
-                "test" => {
-                    let _: Option<()> = keep(name, test(value), problems);
-                }
+                "test" => controls.test = keep(name, test(value), problems).unwrap_or_default(),
                 _ if ignore_unknown => {}
                 _ => problems.push(unknown(
                     name,
@@ -79,9 +81,7 @@ impl PostControls {
                     named = true;
                     controls.order = keep(name, order(value), problems);
                 }
-                "test" => {
-                    let _: Option<()> = keep(name, test(value), problems);
-                }
+                "test" => controls.test = keep(name, test(value), problems).unwrap_or_default(),
                 _ if ignore_unknown => {}
                 _ => problems.push(unknown(name, &["ping_order_id", "test"])),
             }
@@ -212,8 +212,7 @@ fn order(value: &Value) -> Read<OrderId> {
     }
 }
 
-/// Test leads come with a later version; until then asking for one is refused rather than sold.
-fn test(value: &Value) -> Read<()> {
+fn test(value: &Value) -> Read<bool> {
     let flag = match value {
         Value::Null => Some(false),
         Value::Bool(flag) => Some(*flag),
@@ -224,12 +223,15 @@ fn test(value: &Value) -> Read<()> {
         },
         _ => None,
     };
-    match flag {
-        None => Err((FieldCode::WrongType, "true or false")),
-        Some(true) => Err((
-            FieldCode::NotAllowed,
-            "test leads are not yet served by this version: leave it out, or say false",
-        )),
-        Some(false) => Ok(None),
-    }
+    flag.map(Some)
+        .ok_or((FieldCode::WrongType, "true or false"))
+}
+
+/// Whether a request says that it is a test, whatever else is wrong with it: what it may cost
+/// its supplier is asked before it is read.
+pub(crate) fn says_test(request: &RawRequest) -> bool {
+    request
+        .controls
+        .iter()
+        .any(|(name, value)| name == "test" && test(value) == Ok(Some(true)))
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gavel_market::ids::OrderId;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The orders that are driven.
 #[derive(Debug, Default, Clone)]
@@ -17,10 +17,18 @@ pub(crate) struct Driving(Arc<Driven>);
 
 #[derive(Debug, Default)]
 struct Driven {
-    /// With whether somebody asked again meanwhile: what they want driven may have been
-    /// written after the task last looked.
-    orders: Mutex<HashMap<OrderId, bool>>,
+    orders: Mutex<HashMap<OrderId, Task>>,
     changed: watch::Sender<()>,
+}
+
+/// What is known of the task that drives an order.
+#[derive(Debug, Default)]
+struct Task {
+    /// Whether somebody asked again meanwhile: what they want driven may have been written
+    /// after the task last looked.
+    look_again: bool,
+    /// Wakes it where it waits for a moment to come.
+    wake: Arc<Notify>,
 }
 
 /// Held by the task that drives an order.
@@ -28,6 +36,7 @@ struct Driven {
 pub(crate) struct Hold {
     driven: Arc<Driven>,
     order: OrderId,
+    wake: Arc<Notify>,
     /// Whether the order was let go: from then on its entry may be another's.
     gone: bool,
 }
@@ -36,17 +45,25 @@ impl Driving {
     /// Takes an order. Where it is driven already, its task is asked to look once more.
     pub(crate) fn enter(&self, order: OrderId) -> Option<Hold> {
         let mut orders = self.0.orders();
-        if let Some(look_again) = orders.get_mut(&order) {
-            *look_again = true;
+        if ask_again(&mut orders, order) {
             return None;
         }
-        orders.insert(order, false);
+        let task = Task::default();
+        let wake = Arc::clone(&task.wake);
+        orders.insert(order, task);
         drop(orders);
         Some(Hold {
             driven: Arc::clone(&self.0),
             order,
+            wake,
             gone: false,
         })
+    }
+
+    /// Asks the task that drives an order to look at it at once, since it has changed. Returns
+    /// whether there is one.
+    pub(crate) fn wake(&self, order: OrderId) -> bool {
+        ask_again(&mut self.0.orders(), order)
     }
 
     /// Resolves when nothing is driven.
@@ -60,19 +77,33 @@ impl Driving {
     }
 }
 
+fn ask_again(orders: &mut HashMap<OrderId, Task>, order: OrderId) -> bool {
+    let Some(task) = orders.get_mut(&order) else {
+        return false;
+    };
+    task.look_again = true;
+    task.wake.notify_one();
+    true
+}
+
 impl Driven {
-    fn orders(&self) -> MutexGuard<'_, HashMap<OrderId, bool>> {
+    fn orders(&self) -> MutexGuard<'_, HashMap<OrderId, Task>> {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Hold {
+    /// Resolves when somebody has asked the task to look again.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
     /// Lets the order go, unless somebody asked meanwhile to look again: then the hold stays.
     pub(crate) fn let_go(&mut self) -> bool {
         let mut orders = self.driven.orders();
         match orders.get_mut(&self.order) {
-            Some(look_again) if *look_again => {
-                *look_again = false;
+            Some(task) if task.look_again => {
+                task.look_again = false;
                 false
             }
             _ => {
@@ -114,5 +145,17 @@ mod tests {
         drop(again);
         driving.idle().await;
         assert!(driving.enter(order).is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_drives_an_order_is_woken_when_it_changes() {
+        let driving = Driving::default();
+        let order = OrderId(Ulid::from_parts(1, 1));
+        assert!(!driving.wake(order), "nobody drives it");
+        let mut hold = driving.enter(order).expect("nobody drives it");
+        assert!(driving.wake(order));
+        // What was asked before the task waits is not lost.
+        hold.woken().await;
+        assert!(!hold.let_go(), "and it is looked at once more");
     }
 }

@@ -10,25 +10,36 @@
 //! |---|---|
 //! | [`api`] | what the exchange is asked and answers |
 //! | [`revision`] | one revision of the market, ready to decide |
+//! | `rates` | how many requests a campaign takes |
 //! | `ping` | the ping, as `rules.md` has it |
+//! | `breakers` | accounts that fail are left alone for a while |
 //! | `post` | the post and its deliveries, likewise |
 //! | [`buyers`] | requests out |
 //! | [`secrets`] | what those are filled in with |
 //! | `tokens` | those of them that are fetched, and kept |
 //! | [`plugins`] | versions: uploaded, tried, activated, rolled back, revoked, replayed |
 //! | [`words`] | what plugins and buyers say, and where it may be kept |
+//! | `fingerprints` | by what a lead is known again |
 //! | `recover` | what goes on after a crash; what is swept in the background |
 //! | [`market_change`], `market_text` | how a market takes effect; its text as it holds |
+//! | [`contract`] | what a supplier may know of its campaign, by key or by link |
 //! | `operator` | what operators see and settle |
+//! | `report` | pings counted in the background; sums as somebody asks |
+//! | `returns`, `usage` | deliveries given back; what was taken of caps and budgets |
+//! | [`events`] | what happens, as it happens |
 //! | [`cases`] | what a plugin has to answer, from files of its author's |
 //! | [`clock`], [`limits`] | the wall clock; every bound |
 
 pub mod api;
+mod breakers;
 pub mod buyers;
 pub mod cases;
 pub mod clock;
+pub mod contract;
 mod controls;
 mod driving;
+pub mod events;
+mod fingerprints;
 pub mod limits;
 pub mod market_change;
 mod market_text;
@@ -36,10 +47,14 @@ mod operator;
 mod ping;
 pub mod plugins;
 mod post;
+mod rates;
 mod recover;
+mod report;
+mod returns;
 pub mod revision;
 pub mod secrets;
 mod tokens;
+mod usage;
 pub mod words;
 
 use std::{sync::Arc, time::Duration};
@@ -47,7 +62,6 @@ use std::{sync::Arc, time::Duration};
 use gavel_market::{
     ids::{Digest, LeadId},
     model::Channel,
-    order::Order,
 };
 use gavel_sandbox::Sandbox;
 use gavel_store::{Store, StoreError};
@@ -57,6 +71,7 @@ use crate::{
     api::{Caller, LeadReply, PingReply, PostReply, RawRequest, Received, Refusal},
     buyers::{BuyerSettings, Buyers},
     driving::Driving,
+    events::{Events, What},
     limits::{ExchangeSettings, SHADOWS_AT_ONCE},
     plugins::roster::Revoked,
     revision::{Revision, Revisions},
@@ -76,8 +91,14 @@ pub(crate) struct Inner {
     pub(crate) settings: ExchangeSettings,
     /// Pings that repeat a key wait here for the first one.
     pub(crate) again: ping::again::Waiting,
+    /// Accounts that fail.
+    pub(crate) breakers: breakers::Breakers,
+    /// How many requests each campaign takes.
+    pub(crate) rates: rates::Rates,
     /// Orders whose deliveries a task of this process drives.
     pub(crate) driving: Driving,
+    /// Tells operators what happens.
+    pub(crate) events: Events,
     /// One change of the market at a time.
     pub(crate) changing: tokio::sync::Mutex<()>,
     /// One plugin compiled at a time: compiling takes a processor and hundreds of megabytes.
@@ -86,6 +107,8 @@ pub(crate) struct Inner {
     pub(crate) revoked: Arc<Revoked>,
     /// Pings that shadows are shown at one time.
     pub(crate) shadows: Arc<Semaphore>,
+    /// Who counts pings for reports, and who reads these.
+    pub(crate) reports: report::Reports,
     pings: Arc<Semaphore>,
     /// True once the host is stopping.
     draining: watch::Sender<bool>,
@@ -125,6 +148,7 @@ impl Exchange {
             ..BuyerSettings::default()
         })?;
         let revoked = Arc::new(Revoked::new(store.revoked()?));
+        let events = Events::default();
         let inner = Arc::new(Inner {
             store,
             sandbox,
@@ -134,36 +158,55 @@ impl Exchange {
             pings: Arc::new(Semaphore::new(settings.pings_in_flight)),
             settings,
             again: ping::again::Waiting::default(),
+            breakers: breakers::Breakers::new(events.clone()),
+            rates: rates::Rates::default(),
             driving: Driving::default(),
+            events,
             changing: tokio::sync::Mutex::new(()),
             compiling: tokio::sync::Mutex::new(()),
             revoked,
             shadows: Arc::new(Semaphore::new(SHADOWS_AT_ONCE)),
+            reports: report::Reports::default(),
             draining: watch::Sender::new(false),
             posts: watch::Sender::new(()),
         });
         market_change::serve_active(&inner).await?;
         recover::recover(&inner).await?;
         recover::sweep_in_background(&inner);
+        report::count_in_background(&inner);
         Ok(Self(inner))
     }
 
     /// Whose key this is, by today's market.
     pub fn authenticate(&self, key: &str) -> Option<Caller> {
         let revision = self.0.revisions.current()?;
-        let supplier = revision
-            .market
-            .supplier_with_key(&Digest::of(key.as_bytes()))?
-            .clone();
-        Some(Caller { supplier })
+        let owner = revision.market.owner_of_key(&Digest::of(key.as_bytes()))?;
+        Some(Caller {
+            supplier: owner.supplier.clone(),
+            is_test: owner.is_test,
+        })
     }
 
     /// Whether the supplier may ping this campaign: checked before a body is read.
     pub fn may_ping(&self, caller: &Caller, campaign: &str) -> Result<(), Refusal> {
         let revision = self.0.revisions.current().ok_or(Refusal::NotFound)?;
-        ping::who(&revision, caller, campaign).map(|found| match found.channel {
-            Channel::PingPost => (),
-        })
+        ping::who(&revision, caller, campaign, Channel::PingPost).map(|_| ())
+    }
+
+    /// Counts a request whose body cannot be read against the campaign's `rate_limit`: what is
+    /// wrong with it is said only to those who do not send too much of it.
+    pub fn may_send_unreadable(
+        &self,
+        caller: &Caller,
+        campaign: &str,
+        channel: Channel,
+    ) -> Result<(), Refusal> {
+        let revision = self.0.revisions.current().ok_or(Refusal::NotFound)?;
+        let campaign = ping::who(&revision, caller, campaign, channel)?;
+        if caller.is_test {
+            return Ok(());
+        }
+        self.0.rates.admit(&revision.market, &campaign)
     }
 
     /// Answers a ping. Once the request is understood this runs to its end; callers run it as
@@ -178,6 +221,15 @@ impl Exchange {
         let answer = ping::ping(&self.0, caller, campaign, request, received).await;
         let seconds = received.at.elapsed().as_secs_f64();
         metrics::histogram!("gavel_ping_seconds").record(seconds);
+        if let (Ok(reply), Ok(campaign)) = (&answer, campaign.parse()) {
+            self.0.events.tell(|| What::Ping {
+                ping: reply.ping_id,
+                campaign,
+                supplier: caller.supplier.clone(),
+                answer: reply.answer.clone(),
+                ms: clock::millis(received.at.elapsed()),
+            });
+        }
         answer
     }
 
@@ -191,26 +243,67 @@ impl Exchange {
         received: Received,
     ) -> Result<PostReply, Refusal> {
         let answer = post::post(&self.0, caller, campaign, request, received).await;
-        let seconds = received.at.elapsed().as_secs_f64();
-        metrics::histogram!("gavel_post_seconds").record(seconds);
+        self.answered(caller, campaign, received, &answer);
         answer
     }
 
-    /// Answers a direct post: no campaign takes any yet, so one that exists is of the wrong channel.
-    pub fn direct_post(&self, caller: &Caller, campaign: &str) -> Refusal {
-        match self.may_ping(caller, campaign) {
-            Ok(()) => Refusal::WrongChannel,
-            Err(refusal) => refusal,
+    /// Whether the supplier may post leads to this campaign directly: checked before a body is
+    /// read.
+    pub fn may_post_directly(&self, caller: &Caller, campaign: &str) -> Result<(), Refusal> {
+        let revision = self.0.revisions.current().ok_or(Refusal::NotFound)?;
+        ping::who(&revision, caller, campaign, Channel::DirectPost).map(|_| ())
+    }
+
+    /// Answers a direct post, likewise.
+    pub async fn direct_post(
+        &self,
+        caller: &Caller,
+        campaign: &str,
+        request: RawRequest,
+        received: Received,
+    ) -> Result<PostReply, Refusal> {
+        let answer = post::direct::post(&self.0, caller, campaign, request, received).await;
+        self.answered(caller, campaign, received, &answer);
+        answer
+    }
+
+    /// Measures a post, and tells who listens of it.
+    fn answered(
+        &self,
+        caller: &Caller,
+        campaign: &str,
+        received: Received,
+        answer: &Result<PostReply, Refusal>,
+    ) {
+        let seconds = received.at.elapsed().as_secs_f64();
+        metrics::histogram!("gavel_post_seconds").record(seconds);
+        if let (Ok(reply), Ok(campaign)) = (answer, campaign.parse()) {
+            self.0.events.tell(|| What::Post {
+                lead: reply.lead_id,
+                campaign,
+                supplier: caller.supplier.clone(),
+                answer: reply.answer.clone(),
+                ms: clock::millis(received.at.elapsed()),
+            });
         }
     }
 
-    /// What became of a supplier's lead.
-    pub fn lead_status(&self, caller: &Caller, id: LeadId) -> Result<LeadReply, Refusal> {
-        let order = self.0.store.order(id.order())?.ok_or(Refusal::NotFound)?;
+    /// What became of a supplier's lead; of a test's, where the caller asks for one. A test key
+    /// finds only tests' leads.
+    pub fn lead_status(
+        &self,
+        caller: &Caller,
+        id: LeadId,
+        test: bool,
+    ) -> Result<LeadReply, Refusal> {
+        let test = test || caller.is_test;
+        let Some(order) = self.0.store.order(id.order())? else {
+            return post::direct::status(&self.0, caller, id, test);
+        };
         let post = order
             .post
             .as_ref()
-            .filter(|_| order.supplier == caller.supplier)
+            .filter(|_| order.supplier == caller.supplier && order.test == test)
             .ok_or(Refusal::NotFound)?;
         Ok(LeadReply {
             lead_id: id,
@@ -219,9 +312,14 @@ impl Exchange {
             deliveries: order.sales(),
             owed: order.owed(),
             finished: post.finished,
-            currency: self.0.currency_of(&order),
+            currency: self.0.currency_of(order.revision),
             received_at_ms: post.received_at_ms,
         })
+    }
+
+    /// Where what happens is told.
+    pub fn events(&self) -> &Events {
+        &self.0.events
     }
 
     /// Whether requests can be answered: a market is in force, and the store keeps what it is given.
@@ -247,7 +345,10 @@ impl Exchange {
             self.0.posts.closed().await;
             self.0.driving.idle().await;
         };
-        tokio::time::timeout(grace, finished).await.is_ok()
+        let all = tokio::time::timeout(grace, finished).await.is_ok();
+        // What was finished last is heard too.
+        self.0.events.close();
+        all
     }
 }
 
@@ -290,12 +391,12 @@ impl Inner {
         }
     }
 
-    /// The currency that an order was quoted in. A market's currency changes so seldom that
+    /// The currency of an order that this revision quoted. A market's currency changes so seldom that
     /// today's serves where the revision is not at hand.
-    pub(crate) fn currency_of(&self, order: &Order) -> String {
+    pub(crate) fn currency_of(&self, revision: u64) -> String {
         let revision = self
             .revisions
-            .ready(order.revision)
+            .ready(revision)
             .or_else(|| self.revisions.current());
         revision
             .map(|revision| revision.market.currency.clone())

@@ -88,3 +88,31 @@ pub const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How many records one sweep changes at most, so that it never holds up the committer for long.
 pub const SWEEP_AT_MOST: usize = 1_000;
+
+/// How often pings are counted for reports.
+pub const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// How many pings are counted in one change: enough that sums are not written again for each,
+/// and few enough to hold up the committer for some milliseconds alone.
+pub const COUNT_AT_ONCE: usize = 512;
+
+/// The longest time that one report is of: more than a year with its neighbours' days.
+pub const REPORT_MAX: Duration = Duration::from_hours(24 * 400);
+
+/// The shortest time for which a link to posting instructions is good: to click it.
+pub const LINK_VALID_LEAST: Duration = Duration::from_mins(1);
+
+/// The longest: a link cannot be taken back, and who reads it for a year has a key by then.
+pub const LINK_VALID_MOST: Duration = Duration::from_hours(366 * 24);
+
+/// Where the operator does not say: long enough to build an integration.
+pub const LINK_VALID_USUALLY: Duration = Duration::from_hours(30 * 24);
+
+/// Events that are kept for listeners who are slower than the market: half a second of a busy one.
+pub const EVENTS_KEPT: usize = 4096;
+
+/// Listeners to events at one time: each gets a copy of everything.
+pub const LISTENERS_MAX: usize = 32;
+
+/// The longest reason that a delivery is given back for, in characters.
+pub const RETURN_REASON_MAX_CHARS: usize = 500;

@@ -11,6 +11,7 @@ use gavel_market::{
     file::{self, MarketError},
     ids::{AccountId, Digest, PluginName},
     model::{Account, CallLimits, LeadType, Market, PluginSource, PluginSpec, PluginUse},
+    report::Hours,
 };
 use gavel_sandbox::{Kind, Plugin};
 use gavel_store::{Format, NewRevision, RevisionError, VersionChange, Why};
@@ -19,6 +20,7 @@ use crate::{
     Inner, StartError,
     api::{MarketChange, MarketFormat, MarketRefused, MarketText},
     clock,
+    events::What,
     market_text::{changes, raw_text, text_of},
     plugins::{
         load::{self, NotLoaded},
@@ -165,6 +167,8 @@ pub(crate) async fn serve_active(inner: &Arc<Inner>) -> Result<(), StartError> {
     .map_err(|errors| failed(first_of(&errors)))?;
     revision.number = number;
     trial::join_kept(inner, &mut revision).await?;
+    let hours = Hours::of(&revision.market.timezone);
+    inner.store.report_in(&hours).await?;
     in_force(inner, &Arc::new(revision));
     Ok(())
 }
@@ -258,7 +262,7 @@ pub(crate) async fn put(
         .put_revision(new, active)
         .await
         .map_err(refused)?;
-    publish(inner, revision, number).await?;
+    publish(inner, revision, number, &changes).await?;
     Ok(MarketChange {
         revision: number,
         changes,
@@ -286,7 +290,7 @@ pub(crate) async fn rollback(inner: &Arc<Inner>, to: u64) -> Result<MarketChange
         .roll_back(to, active, revision.at_ms, OPERATOR.to_owned(), versions)
         .await
         .map_err(refused)?;
-    publish(inner, revision, number).await?;
+    publish(inner, revision, number, &changes).await?;
     Ok(MarketChange {
         revision: number,
         changes,
@@ -341,10 +345,11 @@ pub(crate) async fn activate(
         )
         .await
         .map_err(refused)?;
-    publish(inner, revision, number).await?;
+    let changes = vec![format!("plugins.{name} changed")];
+    publish(inner, revision, number, &changes).await?;
     Ok(MarketChange {
         revision: number,
-        changes: vec![format!("plugins.{name} changed")],
+        changes,
     })
 }
 
@@ -381,15 +386,26 @@ fn in_force(inner: &Inner, revision: &Arc<Revision>) {
 
 /// Puts the new revision in force. Trials of plugins whose active version it does
 /// not change go on.
-async fn publish(inner: &Arc<Inner>, revision: Revision, number: u64) -> Result<(), MarketRefused> {
+async fn publish(
+    inner: &Arc<Inner>,
+    revision: Revision,
+    number: u64,
+    changes: &[String],
+) -> Result<(), MarketRefused> {
     let before = inner.revisions.current();
     let mut revision = Revision { number, ..revision };
     if let Some(before) = &before {
         revision.trials = trial::that_go_on(before, |name| revision.digest_of(name));
     }
+    let hours = Hours::of(&revision.market.timezone);
+    inner.store.report_in(&hours).await.map_err(broken)?;
     let revision = Arc::new(revision);
     in_force(inner, &revision);
     tracing::info!(revision = number, "a market took effect");
+    inner.events.tell(|| What::Change {
+        revision: number,
+        changes: changes.to_vec(),
+    });
     if let Some(before) = before {
         // After a crash here the trial would go on beside the new version, until somebody ends it.
         trial::end_others(inner, &before, &revision)

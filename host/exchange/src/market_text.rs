@@ -10,12 +10,8 @@ use crate::api::{MarketFormat, MarketText};
 
 /// A kept revision's text as it was sent.
 pub(crate) fn raw_text(kept: &gavel_store::Revision) -> MarketText {
-    let format = match kept.info.format {
-        Format::Toml => MarketFormat::Toml,
-        Format::Json => MarketFormat::Json,
-    };
     MarketText {
-        format,
+        format: format_of(kept),
         text: kept.text.clone(),
         source: kept.info.source,
     }
@@ -23,20 +19,22 @@ pub(crate) fn raw_text(kept: &gavel_store::Revision) -> MarketText {
 
 /// A kept revision's text as it holds: as it was sent, with the versions activated since then.
 pub(crate) fn text_of(kept: gavel_store::Revision) -> MarketText {
-    let (format, text) = match kept.info.format {
-        Format::Toml => (
-            MarketFormat::Toml,
-            toml_with(kept.text, &kept.info.versions),
-        ),
-        Format::Json => (
-            MarketFormat::Json,
-            json_with(kept.text, &kept.info.versions),
-        ),
+    let format = format_of(&kept);
+    let with_versions = match format {
+        MarketFormat::Toml => toml_with,
+        MarketFormat::Json => json_with,
     };
     MarketText {
         format,
-        text,
+        text: with_versions(kept.text, &kept.info.versions),
         source: kept.info.source,
+    }
+}
+
+fn format_of(kept: &gavel_store::Revision) -> MarketFormat {
+    match kept.info.format {
+        Format::Toml => MarketFormat::Toml,
+        Format::Json => MarketFormat::Json,
     }
 }
 

@@ -1,13 +1,16 @@
 //! What operators see and settle.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use gavel_market::{
-    criteria::Absent,
-    eligibility,
-    ids::{DeliveryId, OrderId, PingId},
+    ids::{AuditId, DeliveryId, LeadId, OrderId, PingId},
     lead::PingLead,
-    order::SettleRefused,
+    model::Account,
+    order::{NotRetryable, Order, SettleRefused},
+    reason::Outcome,
     record::{AccountOutcome, Detail, PingRecord},
 };
 use gavel_store::{ChangeError, ListedState, RevisionInfo, StoreError};
@@ -15,10 +18,11 @@ use gavel_store::{ChangeError, ListedState, RevisionInfo, StoreError};
 use crate::{
     Exchange,
     api::{
-        DeliveryList, DeliveryView, MarketChange, MarketRefused, MarketText, OperatorRefused,
-        OrderView, Page, PingQuery, PingStory, PluginRefused, RevisionView, Settlement,
+        AuditRecord, DeliveryList, DeliveryView, MarketChange, MarketRefused, MarketText,
+        OperatorRefused, OrderView, Page, PingQuery, PingStory, PluginRefused, RevisionView,
+        Settlement,
     },
-    clock, market_change, market_text, recover,
+    clock, market_change, market_text, ping, recover,
     revision::Revision,
     words::DeliveryWords,
 };
@@ -75,6 +79,19 @@ impl Exchange {
 
     fn active(&self) -> Option<u64> {
         self.0.revisions.current().map(|revision| revision.number)
+    }
+
+    /// Who changed what, newest first; what was before `before`.
+    pub fn audit(
+        &self,
+        before: Option<AuditId>,
+        limit: usize,
+    ) -> Result<Page<AuditRecord>, OperatorRefused> {
+        let page = self.0.store.audit(before, limit)?;
+        Ok(Page {
+            items: page.items,
+            next: page.next.map(|id| id.to_string()),
+        })
     }
 
     /// Pings, newest first, as they were recorded.
@@ -182,58 +199,107 @@ impl Exchange {
                 ChangeError::Refused(SettleRefused::AboveBid) => OperatorRefused::AboveBid,
                 ChangeError::Store(error) => error.into(),
             })?;
-        if !self.0.is_draining() {
-            recover::go_on(&self.0, &order).await?;
-        }
+        self.0.events.tell_delivery(&order, id.bid);
+        self.go_on(&order).await?;
         self.order(id.order)
+    }
+
+    /// Has a failed delivery of an accepted lead tried again, at once.
+    pub async fn retry_delivery(&self, id: DeliveryId) -> Result<OrderView, OperatorRefused> {
+        let order = self.0.store.order(id.order)?;
+        let known = order.is_some_and(|order| order.delivery(id.bid).is_some());
+        if !known {
+            return Err(OperatorRefused::NotFound);
+        }
+        let order = self.0.store.retry_delivery(id, clock::unix_ms()).await;
+        let order = order.map_err(|error| match error {
+            ChangeError::NotFound => OperatorRefused::NotFound,
+            ChangeError::Refused(NotRetryable) => OperatorRefused::NotRetryable,
+            ChangeError::Store(error) => error.into(),
+        })?;
+        self.go_on(&order).await?;
+        self.order(id.order)
+    }
+
+    /// Erases what is personal of a posted lead: gone durably when this returns. What has not
+    /// begun of its delivery ends; what is out runs to its end.
+    pub async fn erase(&self, id: LeadId) -> Result<(), OperatorRefused> {
+        let order = self.0.store.erase_lead(id, clock::unix_ms()).await;
+        let order = order.map_err(|error| match error {
+            ChangeError::NotFound => OperatorRefused::NotFound,
+            ChangeError::Refused(never) => match never {},
+            ChangeError::Store(error) => error.into(),
+        })?;
+        self.go_on(&order).await
+    }
+
+    /// Goes on with an order that an operator changed; a host that stops leaves that to the
+    /// next start, but for what is under way.
+    async fn go_on(&self, order: &Order) -> Result<(), OperatorRefused> {
+        if !self.0.driving.wake(order.id) && !self.0.is_draining() {
+            recover::go_on(&self.0, order).await?;
+        }
+        Ok(())
     }
 }
 
-/// The recorded outcomes, and those that follow from lead and revision alone, derived again.
+/// The recorded outcomes, and those that follow from lead, revision and time alone, derived again.
 fn outcomes(revision: &Revision, record: &PingRecord) -> Vec<AccountOutcome> {
     let mut outcomes: BTreeMap<_, _> = record
         .outcomes
         .iter()
         .map(|one| (one.account.clone(), one.clone()))
         .collect();
-    let Some(campaign) = revision.campaign(record.campaign.as_str()) else {
-        return outcomes.into_values().collect();
-    };
-    let lead = PingLead::from_entries(Arc::clone(&campaign.lead_type), record.input.lead.clone());
-    let absent = if campaign.ping.qualify_all_criteria {
-        Absent::Fails
-    } else {
-        Absent::Unknown
-    };
-    for account in revision
-        .market
-        .accounts
-        .iter()
-        .filter(|account| account.lead_type == campaign.lead_type.id)
-    {
-        if outcomes.contains_key(&account.id) {
-            continue;
-        }
-        if let Some((outcome, field)) = eligibility::outcome_of(account, &lead, absent) {
-            let field = field
-                .and_then(|at| campaign.lead_type.fields.get(at))
-                .map(|field| field.name.to_string());
-            let detail = Detail {
-                field,
-                ..Detail::default()
-            };
-            outcomes.insert(
-                account.id.clone(),
-                AccountOutcome {
-                    account: account.id.clone(),
-                    outcome,
-                    detail,
-                    bid: None,
-                },
-            );
-        }
+    for one in derived(revision, record) {
+        let account = one.account.id.clone();
+        let detail = Detail {
+            field: one.field.map(|field| field.to_string()),
+            ..Detail::default()
+        };
+        let outcome = AccountOutcome {
+            account: account.clone(),
+            outcome: one.outcome,
+            detail,
+            bid: None,
+            turn: None,
+        };
+        outcomes.insert(account, outcome);
     }
     outcomes.into_values().collect()
+}
+
+/// An outcome that a ping's record does not say, since it can be derived again.
+pub(crate) struct Derived<'r> {
+    /// Whose.
+    pub account: &'r Arc<Account>,
+    /// What.
+    pub outcome: Outcome,
+    /// The field that a criterion failed on.
+    pub field: Option<Arc<str>>,
+}
+
+/// What became of the accounts that a ping's record does not name.
+pub(crate) fn derived<'r>(revision: &'r Revision, record: &PingRecord) -> Vec<Derived<'r>> {
+    let Some(campaign) = revision.campaign(record.campaign.as_str()) else {
+        return Vec::new();
+    };
+    let recorded: BTreeSet<_> = record.outcomes.iter().map(|one| &one.account).collect();
+    let lead = PingLead::from_entries(Arc::clone(&campaign.lead_type), record.input.lead.clone());
+    let (absent, at_ms) = (ping::absent_in(campaign), record.input.received_at_ms);
+    let market = &revision.market;
+    let accounts = market.accounts.iter().filter(|account| {
+        account.lead_type == campaign.lead_type.id && !recorded.contains(&account.id)
+    });
+    let derived = accounts.filter_map(|account| {
+        let (outcome, field) = market.outcome_of(campaign, account, &lead, absent, at_ms)?;
+        let field = field.and_then(|at| campaign.lead_type.fields.get(at));
+        Some(Derived {
+            account,
+            outcome,
+            field: field.map(|field| Arc::clone(&field.name)),
+        })
+    });
+    derived.collect()
 }
 
 fn with_text(kept: gavel_store::Revision, active: bool) -> RevisionView {

@@ -4,11 +4,18 @@
 //!
 //! | the crash came | the record says | so |
 //! |---|---|---|
-//! | before the claim was durable | open | the supplier may post again |
+//! | before the claim was durable | open; of a direct post, nothing | the supplier may post again |
 //! | after it, before any note | posting, no deliveries | nothing was sent: delivered as if just claimed |
 //! | after a note, before its outcome | in flight | the buyer may have the lead: unconfirmed |
 //! | after an outcome | rejected, sold, passed over | stands; the rest goes on |
 //! | after settling, before the answer | settled | the same post gets that answer |
+//!
+//! An order that is found `posting` is no duplicate and has its room in the campaign's caps: the
+//! claim asked for both and took them in its own transaction, or settled the order then and
+//! there. So step 5 is not done again, and nobody can have come between. A direct post's order
+//! is written as `posting` in one transaction with its claim, its holds, and under what the same
+//! lead is known again: until that is durable there is nothing, and from then on a repeat finds it.
+//! What a single account needs – room, and not to have the lead already – is asked with each note.
 
 use std::sync::{Arc, Weak};
 
@@ -17,7 +24,7 @@ use gavel_market::{
     ids::OrderId,
     lead::FullLead,
     model::{ProfitBase, RankBy, Requirements, Selection},
-    order::{Order, OrderState},
+    order::{Next, Order, OrderState},
     reason::RejectReason,
 };
 use gavel_store::{ChangeError, StoreError};
@@ -77,9 +84,10 @@ fn unless_refused<E>(error: ChangeError<E>) -> Result<(), StoreError> {
     }
 }
 
-/// Goes on with one order's deliveries: after a crash, or after an operator settled one.
+/// Goes on with one order's deliveries: after a crash, or after an operator settled one, had one
+/// tried again or erased the lead. A task that drives it already is woken.
 pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), StoreError> {
-    if !order.is_being_delivered() {
+    if !order.is_being_delivered() || inner.driving.wake(order.id) {
         return Ok(());
     }
     if let Some(posted) = posted(inner, order).await? {
@@ -91,6 +99,11 @@ pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), Store
         .post
         .as_ref()
         .is_some_and(|post| post.waits_until_ms.is_some());
+    let terms = terms_without_revision(order);
+    if erased && order.next(&terms, &[], clock::unix_ms()) == Next::Parked {
+        // Nothing more is tried, but an operator still has to say what became of a delivery.
+        return Ok(());
+    }
     if erased || (order.state == OrderState::Posting && waited_for) {
         return give_up(inner, order).await;
     }

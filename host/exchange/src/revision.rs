@@ -13,7 +13,8 @@ use std::{
 use arc_swap::ArcSwapOption;
 use gavel_market::{
     ids::{AccountId, Digest, PluginName},
-    model::{CallLimits, Campaign, Market},
+    model::{Account, CallLimits, Campaign, Market},
+    room::{Limits, Owner, Room},
 };
 use tokio::time::Instant;
 
@@ -52,6 +53,33 @@ impl Revision {
     /// A plugin's active version.
     pub fn digest_of(&self, name: &PluginName) -> Option<Digest> {
         self.plugins.get(name).map(Version::digest)
+    }
+
+    /// How much room an account or a campaign has; none where the market lacks it.
+    pub(crate) fn room_of(&self, owner: &Owner) -> Option<Room> {
+        match owner {
+            Owner::Account(id) => {
+                let (_, account) = self.market.account_named(id)?;
+                Some(self.room_of_account(account))
+            }
+            Owner::Campaign(id) => {
+                let campaign = self.market.campaigns.get(id)?;
+                Some(Room {
+                    caps: campaign.caps,
+                    budget: Limits::default(),
+                    zone: self.market.timezone.clone(),
+                })
+            }
+        }
+    }
+
+    /// How much room one of this market's accounts has, by its buyer's clocks.
+    pub(crate) fn room_of_account(&self, account: &Account) -> Room {
+        Room {
+            caps: account.caps,
+            budget: account.budget,
+            zone: self.market.zone_of(account).clone(),
+        }
     }
 
     /// The bounds that the market sets for a plugin's calls, or the defaults.

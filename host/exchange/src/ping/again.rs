@@ -10,7 +10,7 @@ use std::{
 };
 
 use gavel_market::{ids::Digest, record::PingAnswer};
-use gavel_store::Again;
+use gavel_store::{Again, Remembered};
 use tokio::{sync::OwnedMutexGuard, time::timeout_at};
 
 use super::Asked;
@@ -55,8 +55,7 @@ pub(super) async fn enter(inner: &Arc<Inner>, asked: &Asked) -> Result<Entered, 
     let Some(text) = &asked.controls.idempotency_key else {
         return Ok(Entered::First(None));
     };
-    // A campaign has one supplier, so its name says whose key this is.
-    let key = inner.store.again_key(&asked.campaign.id, text);
+    let key = key(inner, asked, text);
     let request = inner
         .store
         .keyed_hash("pinged request", &request_bytes(asked));
@@ -74,18 +73,37 @@ pub(super) async fn enter(inner: &Arc<Inner>, asked: &Asked) -> Result<Entered, 
             if before.request_hash != request {
                 return Err(Refusal::IdempotencyKeyReused);
             }
-            let currency = asked.roster.revision.market.currency.clone();
-            Ok(Entered::Before(PingReply {
-                ping_id: before.ping,
-                answer: before.answer,
-                currency,
-            }))
+            told_before(asked, before).map(Entered::Before)
         }
         _ => Ok(Entered::First(Some(First {
             key,
             request,
             _lock: held,
         }))),
+    }
+}
+
+/// The answer that was given before. Only pings' stand under a ping's key.
+pub(super) fn told_before(asked: &Asked, before: Again) -> Result<PingReply, Refusal> {
+    match before.answer {
+        Remembered::Ping(answer) => Ok(PingReply {
+            ping_id: before.ping,
+            answer,
+            currency: asked.roster.revision.market.currency.clone(),
+        }),
+        Remembered::Posted(_) => Err(Refusal::Broken),
+    }
+}
+
+/// The key's hash. A campaign has one supplier, so its name says whose key this is; a test
+/// meets tests alone.
+fn key(inner: &Inner, asked: &Asked, text: &str) -> Digest {
+    if asked.test {
+        // A campaign's name has no zero byte.
+        let bytes = [asked.campaign.id.as_str().as_bytes(), &[0], text.as_bytes()].concat();
+        inner.store.keyed_hash("idempotency key of a test", &bytes)
+    } else {
+        inner.store.again_key(&asked.campaign.id, text)
     }
 }
 
@@ -114,7 +132,7 @@ impl First {
             key: self.key,
             request_hash: self.request,
             ping: asked.id,
-            answer: answer.clone(),
+            answer: answer.clone().into(),
             expires_at_ms,
         }
     }

@@ -16,26 +16,29 @@ use crate::{
 };
 
 /// Asks one account's buyer, within its `ping_timeout` and the ping's deadline.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     with: &Considering<'_>,
     account: &Account,
     order: &str,
     exchanges: &mut Vec<Exchanged>,
 ) -> Result<Offered, NoBid> {
-    let until = match &with.asking {
-        Asking::Recorded(_) => return exchange(with, account, order, None, exchanges).await,
-        Asking::Live(live) => {
-            let now = Instant::now();
-            let until = live.until.min(now + account.ping_timeout);
-            if until < now + LEAST_TIME_TO_ASK {
-                return Err(NoBid::plain(Outcome::NoTime));
-            }
-            until
-        }
+    let Asking::Live(live) = &with.asking else {
+        return exchange(with, account, order, None, exchanges).await;
     };
+    let now = Instant::now();
+    let own = now + account.ping_timeout;
+    let until = live.until.min(own);
+    if until < now + LEAST_TIME_TO_ASK {
+        return Err(NoBid::plain(Outcome::NoTime));
+    }
     let asking = exchange(with, account, order, Some(until), exchanges);
-    let no_answer = || Err(NoBid::plain(Outcome::Timeout));
-    clock::by(until, asking).await.unwrap_or_else(no_answer)
+    let offered = clock::by(until, asking)
+        .await
+        .unwrap_or_else(|| Err(NoBid::plain(Outcome::Timeout)));
+    offered.map_err(|no_bid| NoBid {
+        cut_short: until < own,
+        ..no_bid
+    })
 }
 
 async fn exchange(
@@ -67,7 +70,7 @@ async fn exchange(
             PingStep::Send(request) => request,
         };
         if answers.len() >= usize::try_from(account.max_steps).unwrap_or(usize::MAX) {
-            version.at_fault();
+            version.at_fault(&account.id, Outcome::TooManySteps);
             return Err(NoBid::plain(Outcome::TooManySteps));
         }
         let answer = match &with.asking {
@@ -80,6 +83,8 @@ async fn exchange(
             Asking::Recorded(known) => {
                 known_answer(known, account, answers.len()).ok_or_else(NoBid::unrecorded)?
             }
+            // A test's adapters are not asked at all.
+            Asking::Test(_) => return Err(NoBid::unrecorded()),
         };
         answers.push(answer);
     }
@@ -101,8 +106,9 @@ async fn send(
         .await
         .map_err(|no_token| NoBid::saying(Outcome::Unreachable, no_token.to_string()))?;
     let outgoing = Outgoing::prepare(request, &account.hosts, &secrets).map_err(|refused| {
-        version.at_fault();
-        NoBid::saying(words::outcome_of_refused(&refused), refused.to_string())
+        let outcome = words::outcome_of_refused(&refused);
+        version.at_fault(&account.id, outcome);
+        NoBid::saying(outcome, refused.to_string())
     })?;
     let answer = live
         .inner

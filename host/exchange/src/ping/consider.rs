@@ -1,25 +1,29 @@
 //! Steps 7.3 and 7.4 for one account: what its plugins and its buyer make of a lead.
 //!
-//! The same for a ping that is being answered, whose buyers are asked, and for one that is
-//! looked at again – by a shadow, or in a replay –, where what the buyers answered is known.
+//! The same for a ping that is being answered, whose buyers are asked, for a test, to which
+//! the accounts' scripts answer, and for a ping that is looked at again – by a shadow, or in a
+//! replay –, where what the buyers answered is known.
 
 use std::{future::Future, sync::Arc};
 
 use gavel_market::{
     auction::Bid,
+    breaker::{End, Kind},
     ids::OrderId,
-    model::Account,
+    model::{Account, PluginUse},
     money::Money,
     reason::Outcome,
     record::{Detail, Exchanged, Standing},
+    room::Turn,
 };
 use gavel_sandbox::{Fault, PingView, Verdict};
 use tokio::time::Instant;
 
-use super::ask;
+use super::{ask, script};
 use crate::{
     Inner,
     api::Received,
+    breakers::Passed,
     clock,
     plugins::{replay, roster::Roster},
     words,
@@ -41,6 +45,8 @@ pub(crate) struct Considering<'a> {
 pub(crate) enum Asking<'a> {
     /// From the buyers, now.
     Live(Live<'a>),
+    /// From the accounts' scripts for tests; filters have until then, where anybody waits.
+    Test(Option<Instant>),
     /// From the record of a ping.
     Recorded(&'a [Exchanged]),
 }
@@ -55,7 +61,8 @@ pub(crate) struct Live<'a> {
     pub until: Instant,
 }
 
-/// One account that criteria let through, and what became of it.
+/// One account, and what became of it.
+#[derive(Clone)]
 pub(crate) struct Considered {
     /// Which.
     pub account: Arc<Account>,
@@ -67,6 +74,8 @@ pub(crate) struct Considered {
     pub bid: Option<Money>,
     /// The buyer's own name for the ping.
     pub reference: Option<String>,
+    /// What ranking looks at beside the bid, where the campaign ranks by turn or by weight.
+    pub turn: Option<Turn>,
     /// What its buyer answered.
     pub exchanges: Vec<Exchanged>,
     /// A plugin wanted to ask what the record has no answer to: nothing can be said of it.
@@ -83,6 +92,8 @@ pub(crate) struct NoBid {
     pub bid: Option<Money>,
     /// There was no answer in the record: the outcome means nothing.
     pub unrecorded: bool,
+    /// It was the ping's deadline that cut a buyer short, not the account's own time.
+    pub cut_short: bool,
 }
 
 impl NoBid {
@@ -93,6 +104,7 @@ impl NoBid {
             detail: Detail::default(),
             bid: None,
             unrecorded: false,
+            cut_short: false,
         }
     }
 
@@ -107,10 +119,8 @@ impl NoBid {
     /// With words.
     pub(crate) fn saying(outcome: Outcome, text: impl Into<String>) -> Self {
         Self {
-            outcome,
             detail: Detail::text(text),
-            bid: None,
-            unrecorded: false,
+            ..Self::plain(outcome)
         }
     }
 
@@ -129,6 +139,20 @@ pub(crate) struct Offered {
 }
 
 impl Considered {
+    /// An account that is not asked.
+    pub(crate) fn not_asked(account: &Arc<Account>, outcome: Outcome, detail: Detail) -> Self {
+        Self {
+            account: Arc::clone(account),
+            outcome: Some(outcome),
+            detail,
+            bid: None,
+            reference: None,
+            turn: None,
+            exchanges: Vec::new(),
+            unrecorded: false,
+        }
+    }
+
     /// Whether its bid was ranked.
     pub(crate) fn was_ranked(&self) -> bool {
         self.outcome.is_none_or(replay::was_ranked)
@@ -154,16 +178,23 @@ impl Considered {
             reference: self.reference.clone(),
             priority: self.account.priority,
             exclusive: self.account.exclusive,
+            turn: self.turn.unwrap_or_default(),
+            hold: self.account.hold,
         })
     }
 }
 
 impl Considering<'_> {
-    /// What becomes of one account before bids are ranked.
-    pub(crate) async fn account(&self, account: &Arc<Account>) -> Considered {
+    /// What becomes of one account before bids are ranked. Whoever `passed` a breaker tells it
+    /// how each part ends.
+    pub(crate) async fn account(
+        &self,
+        account: &Arc<Account>,
+        passed: Option<&Passed>,
+    ) -> Considered {
         let mut exchanges = Vec::new();
         let offered = self
-            .offered(account, &mut exchanges)
+            .offered(account, passed, &mut exchanges)
             .await
             .and_then(|offered| above_floor(account, offered));
         let account = Arc::clone(account);
@@ -174,6 +205,7 @@ impl Considering<'_> {
                 detail: Detail::default(),
                 bid: Some(amount),
                 reference,
+                turn: None,
                 exchanges,
                 unrecorded: false,
             },
@@ -182,12 +214,14 @@ impl Considering<'_> {
                 detail,
                 bid,
                 unrecorded,
+                cut_short: _,
             }) => Considered {
                 account,
                 outcome: Some(outcome),
                 detail,
                 bid,
                 reference: None,
+                turn: None,
                 exchanges,
                 unrecorded,
             },
@@ -197,6 +231,7 @@ impl Considering<'_> {
     async fn offered(
         &self,
         account: &Account,
+        passed: Option<&Passed>,
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<Offered, NoBid> {
         // Revoked since the market took effect: it decides nothing, at a fixed price either.
@@ -204,15 +239,16 @@ impl Considering<'_> {
             return Err(NoBid::plain(Outcome::NotActive));
         }
         let order = format!("{}.{}", self.order, account.tag());
-        self.filter(account, &order).await?;
-        self.price(account, &order, exchanges).await
+        if let Some(used) = &account.filter {
+            let qualified = self.filter(account, used, &order).await;
+            tell(passed, Kind::Filter, &qualified);
+            qualified?;
+        }
+        self.price(account, passed, &order, exchanges).await
     }
 
     /// Step 7.3. Filters run in any case and see which fields are absent.
-    async fn filter(&self, account: &Account, order: &str) -> Result<(), NoBid> {
-        let Some(used) = &account.filter else {
-            return Ok(());
-        };
+    async fn filter(&self, account: &Account, used: &PluginUse, order: &str) -> Result<(), NoBid> {
         let Some((version, call)) = self.roster.plugin(account, used, order) else {
             return Err(NoBid::plain(Outcome::NotActive));
         };
@@ -240,11 +276,16 @@ impl Considering<'_> {
     async fn price(
         &self,
         account: &Account,
+        passed: Option<&Passed>,
         order: &str,
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<Offered, NoBid> {
-        if account.ping_during_sort {
-            ask::ask(self, account, order, exchanges).await
+        if matches!(self.asking, Asking::Test(_)) {
+            script::offered(account)
+        } else if account.ping_during_sort {
+            let offered = ask::ask(self, account, order, exchanges).await;
+            tell(passed, Kind::Ping, &offered);
+            offered
         } else {
             // The market file has a price wherever an adapter is not asked.
             let amount = account
@@ -260,9 +301,22 @@ impl Considering<'_> {
     /// A call, for as long as anybody waits for what comes of it.
     async fn in_time<T>(&self, call: impl Future<Output = T>) -> Option<T> {
         match &self.asking {
-            Asking::Live(live) => clock::by(live.until, call).await,
-            Asking::Recorded(_) => Some(call.await),
+            Asking::Live(Live { until, .. }) | Asking::Test(Some(until)) => {
+                clock::by(*until, call).await
+            }
+            Asking::Test(None) | Asking::Recorded(_) => Some(call.await),
         }
+    }
+}
+
+/// Tells the account's breaker how it went.
+fn tell<T>(passed: Option<&Passed>, kind: Kind, ended: &Result<T, NoBid>) {
+    if let Some(passed) = passed {
+        let end = match ended {
+            Ok(_) => End::Good,
+            Err(no_bid) => kind.end_of(no_bid.outcome, !no_bid.cut_short),
+        };
+        passed.ended(kind, end);
     }
 }
 

@@ -3,35 +3,41 @@
 //! | step | where |
 //! |---|---|
 //! | 1 who, 3 what, 4 nothing personal, 6 open | here, on `market`'s readers |
-//! | 2 how fast | rate limits stand between 1 and 3 once they are served |
+//! | 2 how fast | `rates` |
 //! | 5 again | [`again`] |
-//! | 7 scan | [`scan`]; of one account, [`consider`]; what a buyer is asked, [`ask`] |
-//! | 8 rank, 9 select, 10 require | `market::auction` |
+//! | 7 scan | [`scan`]; what the market's state says, [`state`]; of one account, [`consider`]; what a buyer is asked, [`ask`], or answers to a test, [`script`] |
+//! | 8 rank, 9 select, 10 require | [`decide`], on `market::auction` |
 //! | 11 record and answer | [`record`] |
+//!
+//! A direct post is decided by the same steps 6 to 10, on the whole lead ([`Asked::of_direct`]).
 //!
 //! Everything before the record is bounded by `answer_reserve` before the deadline, and the
 //! record by the deadline itself: a ping is never answered late.
 
 pub(crate) mod again;
-mod ask;
+pub(crate) mod ask;
 pub(crate) mod consider;
-mod record;
+mod decide;
+pub(crate) mod record;
 mod scan;
+mod script;
+mod state;
 
 use std::{sync::Arc, time::Duration};
 
 use gavel_market::{
-    auction::{self, Bid, Decision, Terms},
+    criteria::Absent,
     ids::{OrderId, PingId, Ulid},
-    lead::{self, PingLead},
-    model::{Campaign, CampaignStatus, OnUnknown},
+    lead::{self, FullLead, PingLead},
+    model::{Campaign, Channel, LeadType, OnUnknown},
     reason::NoBidReason,
-    record::{PingAnswer, Timings},
+    record::{Detail, PingAnswer},
 };
 use gavel_sandbox::{PingView, Transaction};
 use tokio::time::Instant;
 
-use self::{consider::Considered, controls::PingControls};
+use self::controls::PingControls;
+pub(crate) use self::decide::{Decided, decide};
 use crate::{
     Inner,
     api::{Caller, PingReply, RawRequest, Received, Refusal},
@@ -43,7 +49,7 @@ use crate::{
 /// What is kept of the deadline between the record and the answer, for the answer's way out.
 const LAST_MOMENT: Duration = Duration::from_millis(3);
 
-/// A ping that was understood: everything that its decision depends on.
+/// A ping, or a direct post, that was understood: everything that its decision depends on.
 pub(crate) struct Asked {
     /// Shared with the order and the lead that may come of it.
     pub id: PingId,
@@ -51,30 +57,22 @@ pub(crate) struct Asked {
     pub roster: Roster,
     /// The terms.
     pub campaign: Arc<Campaign>,
-    /// The offer.
+    /// The offer: nothing personal.
     pub lead: Arc<PingLead>,
+    /// Of a direct post the whole lead, which criteria are asked of.
+    pub full: Option<Arc<FullLead>>,
     /// The offer as plugins see it.
     pub view: PingView,
     /// What stood beside it.
     pub controls: PingControls,
+    /// Whether it is a test: nothing real is touched.
+    pub test: bool,
     /// When its first byte came.
     pub received: Received,
     /// When it is answered at the latest.
     pub deadline: Instant,
     /// When every bid must be in.
     pub bids_until: Instant,
-}
-
-/// What was decided, and how long the parts took.
-pub(crate) struct Decided {
-    /// One for each account that criteria let through.
-    pub considered: Vec<Considered>,
-    /// Valid bids, best first.
-    pub ranked: Vec<Bid>,
-    /// What came of them.
-    pub decision: Decision,
-    /// For the record.
-    pub timings: Timings,
 }
 
 /// Answers a ping.
@@ -87,17 +85,17 @@ pub(crate) async fn ping(
 ) -> Result<PingReply, Refusal> {
     let _place = inner.admit_ping()?;
     let revision = inner.revisions.current().ok_or(Refusal::NotFound)?;
-    let campaign = who(&revision, caller, campaign)?;
-    let asked = what(inner, revision, campaign, &request, received)?;
+    let campaign = who(&revision, caller, campaign, Channel::PingPost)?;
+    if !(caller.is_test || controls::says_test(&request)) {
+        inner.rates.admit(&revision.market, &campaign)?;
+    }
+    let asked = what(inner, caller, revision, campaign, &request, received)?;
     let again = match again::enter(inner, &asked).await? {
         again::Entered::Before(reply) => return Ok(reply),
         again::Entered::TooLate => return Ok(no_time(&asked)),
         again::Entered::First(again) => again,
     };
-    if asked.campaign.status != CampaignStatus::Active {
-        return Err(Refusal::CampaignNotActive);
-    }
-    let decided = decide(inner, &asked).await;
+    let decided = decide(inner, &asked).await?;
     let shown = shadow::Shown::of(&asked, &decided);
     let answer = record::record(inner, caller, asked, decided, again).await;
     if let Some(shown) = shown {
@@ -111,16 +109,22 @@ pub(crate) fn who(
     revision: &Revision,
     caller: &Caller,
     campaign: &str,
+    channel: Channel,
 ) -> Result<Arc<Campaign>, Refusal> {
     let found = revision
         .campaign(campaign)
-        .filter(|found| found.supplier == caller.supplier);
-    found.cloned().ok_or(Refusal::NotFound)
+        .filter(|found| found.supplier == caller.supplier)
+        .ok_or(Refusal::NotFound)?;
+    if found.channel != channel {
+        return Err(Refusal::WrongChannel);
+    }
+    Ok(Arc::clone(found))
 }
 
 /// Steps 3 and 4: every field and control is checked, and all errors are reported together.
 fn what(
     inner: &Inner,
+    caller: &Caller,
     revision: Arc<Revision>,
     campaign: Arc<Campaign>,
     request: &RawRequest,
@@ -145,60 +149,26 @@ fn what(
             return Err(Refusal::InvalidFields(problems));
         }
     };
-    let deadline = received.at
-        + controls
-            .tmax
-            .map_or(campaign.deadline, |tmax| tmax.min(campaign.deadline));
-    let transaction = Transaction {
-        campaign: campaign.id.clone(),
-        received_at_ms: received.unix_ms,
-        currency: revision.market.currency.clone(),
-        sub_id: controls.sub_id.clone(),
-        is_test: false,
-    };
-    let id = PingId(Ulid::from_parts(received.unix_ms, Ulid::new().random()));
-    Ok(Asked {
-        id,
-        view: PingView::new(Arc::clone(&lead), Arc::new(transaction)),
-        roster: Roster::of_ping(inner, revision, id.order()),
-        campaign,
-        lead,
-        controls,
-        received,
-        deadline,
-        bids_until: deadline
-            .checked_sub(inner.settings.answer_reserve)
-            .unwrap_or(received.at),
-    })
+    Ok(Asked::new(
+        inner, caller, revision, campaign, lead, controls, received,
+    ))
 }
 
-/// Steps 7 to 10.
-async fn decide(inner: &Arc<Inner>, asked: &Asked) -> Decided {
-    let mut timings = Timings {
-        understood_us: asked.since_start_us(),
-        ..Timings::default()
-    };
-    let mut considered = scan::scan(inner, asked, &mut timings).await;
-    timings.bids_us = asked.since_start_us();
-    let terms = Terms::of(&asked.campaign, asked.controls.min_bid);
-    let ranked = auction::rank(
-        &terms,
-        considered.iter().filter_map(Considered::to_bid).collect(),
-    );
-    let decision = auction::decide(&terms, &ranked);
-    for (bid, outcome) in ranked.iter().zip(&decision.outcomes) {
-        if let Ok(at) = considered.binary_search_by(|one| one.account.id.cmp(&bid.account))
-            && let Some(one) = considered.get_mut(at)
-        {
-            one.outcome = Some(*outcome);
-        }
+/// What an absent field means to a criterion in this campaign's pings, or direct posts.
+pub(crate) fn absent_in(campaign: &Campaign) -> Absent {
+    if campaign.channel == Channel::DirectPost || campaign.ping.qualify_all_criteria {
+        Absent::Fails
+    } else {
+        Absent::Unknown
     }
-    timings.decided_us = asked.since_start_us();
-    Decided {
-        considered,
-        ranked,
-        decision,
-        timings,
+}
+
+/// Which field a criterion failed on, where it was one.
+pub(crate) fn of_criterion(lead_type: &LeadType, field: Option<usize>) -> Detail {
+    let field = field.and_then(|at| lead_type.fields.get(at));
+    Detail {
+        field: field.map(|field| field.name.to_string()),
+        ..Detail::default()
     }
 }
 
@@ -210,6 +180,68 @@ pub(crate) fn no_time(asked: &Asked) -> PingReply {
 }
 
 impl Asked {
+    /// A ping whose fields and controls are right.
+    fn new(
+        inner: &Inner,
+        caller: &Caller,
+        revision: Arc<Revision>,
+        campaign: Arc<Campaign>,
+        lead: Arc<PingLead>,
+        controls: PingControls,
+        received: Received,
+    ) -> Self {
+        let time = controls.tmax.unwrap_or(campaign.deadline);
+        let deadline = received.at + time.min(campaign.deadline);
+        let test = caller.is_test || controls.test;
+        let transaction = Transaction {
+            campaign: campaign.id.clone(),
+            received_at_ms: received.unix_ms,
+            currency: revision.market.currency.clone(),
+            sub_id: controls.sub_id.clone(),
+            is_test: test,
+        };
+        let id = PingId(Ulid::from_parts(received.unix_ms, Ulid::new().random()));
+        Self {
+            id,
+            view: PingView::new(Arc::clone(&lead), Arc::new(transaction)),
+            roster: Roster::of_ping(inner, revision, id.order(), test),
+            campaign,
+            lead,
+            full: None,
+            controls,
+            test,
+            received,
+            deadline,
+            bids_until: deadline
+                .checked_sub(inner.settings.answer_reserve)
+                .unwrap_or(received.at),
+        }
+    }
+
+    /// A direct post whose fields and controls are right: its ping part. Plugins see what is
+    /// not personal; criteria are asked of the whole lead.
+    pub(crate) fn of_direct(
+        inner: &Inner,
+        caller: &Caller,
+        revision: Arc<Revision>,
+        campaign: Arc<Campaign>,
+        lead: Arc<FullLead>,
+        controls: PingControls,
+        received: Received,
+    ) -> Self {
+        let shown = Arc::new(lead.without_personal());
+        let asked = Self::new(inner, caller, revision, campaign, shown, controls, received);
+        Self {
+            full: Some(lead),
+            ..asked
+        }
+    }
+
+    /// What an absent field means to a criterion.
+    pub(crate) fn absent(&self) -> Absent {
+        absent_in(&self.campaign)
+    }
+
     /// The order that this ping makes if it is quoted.
     pub(crate) fn order(&self) -> OrderId {
         self.id.order()

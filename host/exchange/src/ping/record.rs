@@ -7,47 +7,80 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gavel_market::{
     auction::Quote,
-    ids::{Digest, PluginName},
+    ids::{AccountId, Digest, PluginName},
     order::{Order, OrderState},
     reason::{NoBidReason, Outcome},
     record::{AccountOutcome, PingAnswer, PingInput, PingRecord},
+    room::Owner,
 };
-use gavel_store::OpenOrderError;
+use gavel_store::{OpenOrderError, Rooms};
 use tokio::{
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
 
-use super::{Asked, Decided, again::First, no_time};
+use super::{
+    Asked, Decided,
+    again::{First, told_before},
+    decide, no_time,
+};
 use crate::{
     Inner,
     api::{Caller, PingReply, Refusal},
     clock,
 };
 
-/// Keeps what was decided and says it.
+/// Keeps what was decided and says it. Accounts that lost their room meanwhile are selected
+/// from no more; the campaign, if it did, is `CampaignCapReached`.
 pub(super) async fn record(
     inner: &Arc<Inner>,
     caller: &Caller,
     asked: Asked,
-    decided: Decided,
+    mut decided: Decided,
     first: Option<First>,
 ) -> Result<PingReply, Refusal> {
-    let verdict = decided.decision.verdict.clone();
-    match verdict {
-        Ok(quote) => bid(inner, caller, asked, decided, quote, first).await,
-        Err(reason) => no_bid(inner, caller, asked, decided, reason, first).await,
+    loop {
+        let quote = match &decided.decision.verdict {
+            Ok(quote) => quote.clone(),
+            Err(reason) => {
+                let reason = *reason;
+                return no_bid(inner, caller, asked, decided, reason, first).await;
+            }
+        };
+        let (answer, opened) = bid(inner, caller, &asked, &decided, quote, first.as_ref()).await;
+        match opened {
+            Ok(()) => {
+                count(&asked, "bid");
+                return Ok(asked.reply(answer));
+            }
+            Err(OpenOrderError::NoRoom(owners)) => {
+                decided.without(&asked, &lost_accounts(&asked, &decided, &owners)?);
+            }
+            Err(OpenOrderError::Late) => {
+                count(&asked, NoBidReason::NoTime.word());
+                let ping = ping_record(caller, &asked, decided, answer).out_of_time();
+                // The supplier is told at once; the key, if there is one, is held until that is kept.
+                keep_in_background(inner, &asked, ping, first);
+                return Ok(no_time(&asked));
+            }
+            Err(OpenOrderError::Exists(before)) => {
+                return told_before(&asked, *before);
+            }
+            Err(OpenOrderError::Taken) => return Err(Refusal::Broken),
+            Err(OpenOrderError::Store(error)) => return Err(error.into()),
+        }
     }
 }
 
+/// The order with its holds, the ping's record and the answer to be given again, all or none.
 async fn bid(
     inner: &Arc<Inner>,
     caller: &Caller,
-    asked: Asked,
-    decided: Decided,
+    asked: &Asked,
+    decided: &Decided,
     quote: Quote,
-    first: Option<First>,
-) -> Result<PingReply, Refusal> {
+    first: Option<&First>,
+) -> (PingAnswer, Result<(), OpenOrderError>) {
     let expires_at_ms = clock::unix_ms().saturating_add(clock::millis(asked.campaign.window));
     let answer = PingAnswer::Bid {
         ping_order_id: asked.order(),
@@ -55,38 +88,51 @@ async fn bid(
         deliveries: u32::try_from(quote.selected.len()).unwrap_or(u32::MAX),
         expires_at_ms,
     };
-    let order = order(caller, &asked, &decided, quote, expires_at_ms);
-    let ping = ping_record(caller, &asked, decided, answer.clone());
-    let again = first.as_ref().map(|first| first.answered(&asked, &answer));
-    let until = asked.record_until();
-    match inner
+    let order = order(caller, asked, decided, quote, expires_at_ms);
+    let rooms = rooms(asked, &order);
+    let ping = ping_record(caller, asked, decided.clone(), answer.clone());
+    let again = first.map(|first| first.answered(asked, &answer));
+    let until = asked.record_until().into_std();
+    let opened = inner
         .store
-        .open_order(order, ping.clone(), again, until.into_std())
-        .await
-    {
-        Ok(()) => {
-            count(&asked, "bid");
-            Ok(asked.reply(answer))
+        .open_order(order, rooms, ping, again, until)
+        .await;
+    (answer, opened)
+}
+
+/// The room that an order may take: that of every owner whose takings it has.
+pub(crate) fn rooms(asked: &Asked, order: &Order) -> Rooms {
+    let owners = order.takings().into_iter().map(|taking| taking.owner);
+    owners
+        .filter_map(|owner| {
+            let room = asked.roster.revision.room_of(&owner)?;
+            Some((owner, room))
+        })
+        .collect()
+}
+
+/// The accounts among those that had no room. There are such, or selecting again would come
+/// to the same.
+pub(crate) fn lost_accounts(
+    asked: &Asked,
+    decided: &Decided,
+    owners: &[Owner],
+) -> Result<Vec<AccountId>, Refusal> {
+    let mut lost = Vec::new();
+    for owner in owners {
+        match owner {
+            Owner::Campaign(_) => return Err(Refusal::CampaignCapReached),
+            Owner::Account(id) => lost.push(id.clone()),
         }
-        Err(OpenOrderError::Late) => {
-            count(&asked, NoBidReason::NoTime.word());
-            let reply = no_time(&asked);
-            let ping = ping.out_of_time();
-            // The supplier is told at once; the key, if there is one, is held until that is kept.
-            keep_in_background(inner, &asked, ping, first);
-            Ok(reply)
-        }
-        Err(OpenOrderError::Exists(before)) => {
-            let currency = asked.roster.revision.market.currency.clone();
-            Ok(PingReply {
-                ping_id: before.ping,
-                answer: before.answer,
-                currency,
-            })
-        }
-        Err(OpenOrderError::Taken) => Err(Refusal::Broken),
-        Err(OpenOrderError::Store(error)) => Err(error.into()),
     }
+    let ranked = |lost: &AccountId| decided.ranked.iter().any(|bid| bid.account == *lost);
+    if !lost.iter().any(ranked) {
+        tracing::error!(order = %asked.order(), "an order was refused for want of room that it does not take");
+        return Err(Refusal::Broken);
+    }
+    metrics::counter!("gavel_room_lost_total", "campaign" => asked.campaign.id.to_string())
+        .increment(1);
+    Ok(lost)
 }
 
 /// Without a bid there is no order; the record of the ping still is. It need not be durable
@@ -158,7 +204,8 @@ fn keep_in_background(
     })
 }
 
-fn order(
+/// The order that a quote makes.
+pub(crate) fn order(
     caller: &Caller,
     asked: &Asked,
     decided: &Decided,
@@ -173,19 +220,28 @@ fn order(
         digests: digests(asked, decided, |one| one.bid.is_some()),
         received_at_ms: asked.received.unix_ms,
         expires_at_ms,
+        room_at_ms: clock::unix_ms(),
+        hold: asked.campaign.hold,
+        test: asked.test,
         lead: asked.lead.entries(),
         sub_id: asked.controls.sub_id.clone(),
         min_bid: asked.controls.min_bid,
         bids: decided.ranked.clone(),
         quote,
         cost: asked.campaign.cost,
-        max_deliveries: asked.campaign.max_deliveries,
+        max_deliveries: decide::terms(asked).max_deliveries,
         state: OrderState::Open,
         post: None,
     }
 }
 
-fn ping_record(caller: &Caller, asked: &Asked, decided: Decided, answer: PingAnswer) -> PingRecord {
+/// The record of a ping, or of a direct post's ping part.
+pub(crate) fn ping_record(
+    caller: &Caller,
+    asked: &Asked,
+    decided: Decided,
+    answer: PingAnswer,
+) -> PingRecord {
     let digests = digests(asked, &decided, |_| true);
     let mut exchanges = Vec::new();
     let outcomes = decided.considered.into_iter().map(|one| {
@@ -197,6 +253,7 @@ fn ping_record(caller: &Caller, asked: &Asked, decided: Decided, answer: PingAns
             outcome,
             detail: one.detail,
             bid: one.bid,
+            turn: one.turn,
         }
     });
     let outcomes = outcomes.collect();
@@ -213,6 +270,7 @@ fn ping_record(caller: &Caller, asked: &Asked, decided: Decided, answer: PingAns
             sub_id: asked.controls.sub_id.clone(),
             tmax_ms: asked.controls.tmax.map(clock::millis),
             min_bid: asked.controls.min_bid,
+            test: asked.test,
         },
         outcomes,
         exchanges,
@@ -234,5 +292,8 @@ fn digests(
 }
 
 fn count(asked: &Asked, result: &'static str) {
+    if asked.test {
+        return;
+    }
     metrics::counter!("gavel_pings_total", "campaign" => asked.campaign.id.to_string(), "result" => result).increment(1);
 }

@@ -49,7 +49,7 @@ pub(crate) async fn load(
     };
     let known = inner.store.plugin_version(name, &digest)?;
     let stateful = known.is_some_and(|version| version.stateful.is_some());
-    Ok(Version::new(plugin, stateful))
+    Ok(Version::new(plugin, stateful, inner.events.clone()))
 }
 
 /// The plugin from compiled code that this host sealed. Whatever is wrong with that, it is
@@ -121,12 +121,14 @@ pub(crate) async fn gate(
     let (gated, code) = loading.await.ok()?;
     if let (Ok(plugin), Some(code)) = (&gated.plugin, code) {
         let stamp = inner.sandbox.code_stamp().to_owned();
+        let (store, digest) = (inner.store.clone(), plugin.digest());
         let kept = match code {
-            Ok(code) => inner
-                .store
-                .put_code(plugin.digest(), stamp, code)
+            // By a task of its own: it follows from what an operator asks for, and is no change
+            // that anybody made.
+            Ok(code) => tokio::spawn(async move { store.put_code(digest, stamp, code).await })
                 .await
-                .map_err(|error| error.to_string()),
+                .map_err(|panic| panic.to_string())
+                .and_then(|kept| kept.map_err(|error| error.to_string())),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = kept {

@@ -74,9 +74,7 @@ impl Exchange {
         passed_before: bool,
     ) -> Result<PluginVersion, PluginRefused> {
         let inner = &self.0;
-        let current = inner.revisions.current();
-        let in_market = current.map(|revision| revision.limits_of(&name));
-        let limits = limits.over(in_market.unwrap_or_default());
+        let limits = limits.over(inner.limits_of(&name));
         let mut gated = load::gate(inner, &name, bytes.clone(), limits)
             .await
             .ok_or_else(|| PluginRefused::Gate("not_compilable".to_owned(), GAVE_UP.to_owned()))?;
@@ -192,6 +190,7 @@ impl Exchange {
         inner.revoked.add(version.digest, now_ms);
         tracing::warn!(plugin = %name, digest = version.digest.short(), "a version was revoked");
         inner.store.revoke(version.digest, now_ms).await?;
+        trial::tell(inner, name, &version.digest, "was revoked");
         let _one_at_a_time = inner.changing.lock().await;
         // The same bytes may be on trial under another name.
         let current = inner.revisions.current();
@@ -224,10 +223,16 @@ impl Exchange {
             None => {
                 trial::leave(inner, name);
                 if let Some(ended) = by_operator("an operator ended it") {
+                    let digest = ended.trial.digest;
                     inner.store.end_trial(name.clone(), ended).await?;
+                    trial::tell(inner, name, &digest, "is no longer on trial");
                 }
             }
             Some((digest, mode)) => {
+                let how = match mode {
+                    TrialMode::Shadow => "is a shadow",
+                    TrialMode::Canary { .. } => "is a canary",
+                };
                 let version = inner.version_that_may_decide(name, digest)?;
                 match current.digest_of(name) {
                     None => return Err(PluginRefused::NothingActive),
@@ -248,6 +253,7 @@ impl Exchange {
                 let ended = by_operator("another trial took its place");
                 let record = kept.clone();
                 inner.store.begin_trial(name.clone(), record, ended).await?;
+                trial::tell(inner, name, &version.digest, how);
                 let mut revision = Revision::clone(&current);
                 trial::join(inner, &mut revision, name, kept, &candidate);
                 inner.revisions.publish(&Arc::new(revision));
@@ -366,8 +372,7 @@ async fn check(
     candidate: &Version,
 ) -> Result<(), PluginRefused> {
     let plugin = |wanted: &PluginName| (wanted == name).then(|| candidate.plugin());
-    let mut errors = market_change::verify_those(&current.market, plugin, Some(name)).await;
-    errors.retain(|error| error.code != "not_found");
+    let errors = market_change::verify_those(&current.market, plugin, Some(name)).await;
     if errors.is_empty() {
         Ok(())
     } else {

@@ -12,11 +12,11 @@ use std::{
 };
 
 use gavel_market::{
-    auction::{self, Terms},
+    auction::{self, Bid, Quote, Terms},
     ids::{AccountId, OrderId, PingId, PluginName},
     lead::PingLead,
     money::Money,
-    reason::Outcome,
+    reason::{NoBidReason, Outcome},
     record::{AccountOutcome, PingAnswer, PingRecord, Standing},
 };
 use gavel_sandbox::{PingView, Transaction};
@@ -55,7 +55,7 @@ pub enum Answer {
         selected: Vec<AccountId>,
     },
     /// No quote, and why.
-    NoBid(gavel_market::reason::NoBidReason),
+    NoBid(NoBidReason),
 }
 
 /// Whether this outcome says that a buyer's answer never came, so that a replay has none.
@@ -87,6 +87,7 @@ pub(crate) fn is_of_the_moment(outcome: Outcome) -> bool {
             | Outcome::BudgetReached
             | Outcome::OutsideSchedule
             | Outcome::NotInGroup
+            | Outcome::Criteria
             | Outcome::Duplicate
             | Outcome::LostRoom
     )
@@ -127,21 +128,27 @@ pub(crate) async fn replay(
         received_at_ms: record.input.received_at_ms,
         currency: revision.market.currency.clone(),
         sub_id: record.input.sub_id.clone(),
-        is_test: false,
+        is_test: record.input.test,
     };
     let view = PingView::new(Arc::new(lead), Arc::new(transaction));
     let considering = Considering {
         roster: &roster,
         view: &view,
         order: OrderId(record.id.0),
-        asking: Asking::Recorded(&record.exchanges),
+        asking: if record.input.test {
+            Asking::Test(None)
+        } else {
+            Asking::Recorded(&record.exchanges)
+        },
     };
+    let late = was_late(record);
     let (mut bids, mut outcomes) = (Vec::new(), Vec::new());
     let mut not_comparable = BTreeSet::new();
     for recorded in &record.outcomes {
         let Some((_, account)) = revision.market.account_named(&recorded.account) else {
             continue;
         };
+        let recorded = &before_it_was_late(recorded, late);
         let concerned =
             instead.is_none_or(|(name, _)| account.plugins().any(|used| used.plugin == *name));
         // Of a decision that is only repeated, an answer that never came is taken as such.
@@ -149,7 +156,7 @@ pub(crate) async fn replay(
             || (instead.is_none()
                 && matches!(recorded.outcome, Outcome::Timeout | Outcome::Unreachable));
         let again = if concerned && !taken {
-            let again = considering.account(account).await;
+            let again = considering.account(account, None).await;
             if again.outcome == Some(Outcome::Overloaded) {
                 return Err(Refusal::Overloaded);
             }
@@ -166,9 +173,17 @@ pub(crate) async fn replay(
             as_recorded(recorded, account)
         };
         if not_comparable.contains(&account.id) {
-            outcomes.push(recorded.clone());
+            outcomes.push(AccountOutcome {
+                outcome: as_told(recorded.outcome, late),
+                ..recorded.clone()
+            });
             continue;
         }
+        // Whose turn it was is of the moment too.
+        let again = Considered {
+            turn: recorded.turn,
+            ..again
+        };
         bids.extend(again.to_bid());
         outcomes.push(AccountOutcome {
             account: account.id.clone(),
@@ -176,6 +191,7 @@ pub(crate) async fn replay(
             outcome: again.outcome.unwrap_or(Outcome::BelowRequirements),
             detail: again.detail,
             bid: again.bid,
+            turn: again.turn,
         });
     }
     let terms = Terms::of(&campaign, record.input.min_bid);
@@ -183,10 +199,24 @@ pub(crate) async fn replay(
     let decision = auction::decide(&terms, &ranked);
     for (bid, outcome) in ranked.iter().zip(&decision.outcomes) {
         if let Some(one) = outcomes.iter_mut().find(|one| one.account == bid.account) {
-            one.outcome = *outcome;
+            one.outcome = as_told(*outcome, late);
         }
     }
-    let answer = match decision.verdict {
+    // What came too late to be told then is not told now.
+    let answer = if late {
+        Answer::NoBid(NoBidReason::NoTime)
+    } else {
+        answer_of(decision.verdict, &ranked)
+    };
+    Ok(Replayed {
+        outcomes,
+        answer,
+        not_comparable,
+    })
+}
+
+fn answer_of(verdict: Result<Quote, NoBidReason>, ranked: &[Bid]) -> Answer {
+    match verdict {
         Ok(quote) => Answer::Bid {
             revenue: quote.revenue,
             cost: quote.cost,
@@ -197,12 +227,24 @@ pub(crate) async fn replay(
                 .collect(),
         },
         Err(reason) => Answer::NoBid(reason),
-    };
-    Ok(Replayed {
-        outcomes,
-        answer,
-        not_comparable,
-    })
+    }
+}
+
+/// What became of an account in a ping of which nothing could be told in time, had it been.
+fn before_it_was_late(recorded: &AccountOutcome, late: bool) -> AccountOutcome {
+    let won = late && recorded.outcome == Outcome::NoTime && recorded.bid.is_some();
+    AccountOutcome {
+        outcome: if won { Outcome::Won } else { recorded.outcome },
+        ..recorded.clone()
+    }
+}
+
+/// And what the record then says of it.
+fn as_told(outcome: Outcome, late: bool) -> Outcome {
+    match outcome {
+        Outcome::Won if late => Outcome::NoTime,
+        outcome => outcome,
+    }
 }
 
 /// Where an account stood, as recorded, before bids were ranked.
@@ -233,6 +275,7 @@ fn as_recorded(
         detail: recorded.detail.clone(),
         bid: recorded.bid,
         reference: None,
+        turn: recorded.turn,
         exchanges: Vec::new(),
         unrecorded: false,
     }
@@ -285,7 +328,7 @@ pub(crate) fn was_late(record: &PingRecord) -> bool {
     matches!(
         record.answer,
         PingAnswer::NoBid {
-            reason: gavel_market::reason::NoBidReason::NoTime
+            reason: NoBidReason::NoTime
         }
     )
 }
@@ -351,8 +394,8 @@ pub(crate) async fn report(
     };
     for record in page.items {
         report.pings += 1;
-        // Its decision was never told, or there was none.
-        if was_late(&record) || !record.digests.contains_key(name) {
+        // Its decision was never told, or there was none; or it touched nothing real.
+        if was_late(&record) || record.input.test || !record.digests.contains_key(name) {
             continue;
         }
         let again = replay(inner, &record, Some((name, &asked))).await?;

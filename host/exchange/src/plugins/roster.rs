@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use gavel_market::{
     ids::{Digest, OrderId, PluginName},
-    model::{Account, PluginUse},
+    model::{Account, Instances, PluginUse},
     order::Order,
 };
 use gavel_sandbox::Call;
@@ -52,25 +52,45 @@ pub(crate) struct Roster {
     /// Versions that decide in place of the active ones.
     instead: BTreeMap<PluginName, Version>,
     revoked: Arc<Revoked>,
+    /// Whether what is asked is about a posted lead: then no instance goes on to another.
+    posted: bool,
 }
 
 impl Roster {
-    /// For a ping: the active versions, and each canary that this order falls to.
-    pub(crate) fn of_ping(inner: &Inner, revision: Arc<Revision>, order: OrderId) -> Self {
+    /// For a ping: the active versions, and each canary that this order falls to. What comes of
+    /// asking them for a test is counted nowhere.
+    pub(crate) fn of_ping(
+        inner: &Inner,
+        revision: Arc<Revision>,
+        order: OrderId,
+        test: bool,
+    ) -> Self {
         let canaries = revision.trials.iter().filter(|(name, trial)| {
             matches!(trial.kept.mode, TrialMode::Canary { share_ppm, .. } if canary::is_chosen(name, order, share_ppm))
         });
         let instead = canaries
             .map(|(name, trial)| {
-                trial.count_seen();
+                if !test {
+                    trial.count_seen();
+                }
                 (name.clone(), trial.candidate.clone())
             })
             .collect();
-        Self {
+        let roster = Self {
             revision,
             instead,
             revoked: Arc::clone(&inner.revoked),
-        }
+            posted: false,
+        };
+        if test { roster.uncounted() } else { roster }
+    }
+
+    /// The same for a posted lead: every call has an instance of its own, also where a plugin is
+    /// shown nothing personal.
+    #[must_use]
+    pub(crate) fn of_a_posted_lead(mut self) -> Self {
+        self.posted = true;
+        self
     }
 
     /// For a post: the versions that quoted the order. One that cannot be loaded is not
@@ -91,7 +111,12 @@ impl Roster {
         for (name, version) in &roster.instead {
             inner.revisions.keep_version(name.clone(), version.clone());
         }
-        roster
+        let roster = roster.of_a_posted_lead();
+        if order.test {
+            roster.uncounted()
+        } else {
+            roster
+        }
     }
 
     /// For looking back at a decision that these versions made: what comes of asking them is
@@ -101,11 +126,7 @@ impl Roster {
         revision: Arc<Revision>,
         digests: &BTreeMap<PluginName, Digest>,
     ) -> Self {
-        let mut roster = Self::of_digests(inner, revision, digests).await;
-        for (name, version) in &roster.revision.plugins {
-            let version = roster.instead.get(name).unwrap_or(version).watched(None);
-            roster.instead.insert(name.clone(), version);
-        }
+        let mut roster = Self::of_digests(inner, revision, digests).await.uncounted();
         roster.revoked = Arc::default();
         roster
     }
@@ -118,6 +139,7 @@ impl Roster {
         let mut roster = Self {
             instead: BTreeMap::new(),
             revoked: Arc::clone(&inner.revoked),
+            posted: false,
             revision,
         };
         for (name, digest) in digests {
@@ -148,12 +170,17 @@ impl Roster {
 
     /// The same for looking on: what comes of asking is counted for the version given alone.
     #[must_use]
-    pub(crate) fn looking_on(mut self, name: PluginName, version: Version) -> Self {
-        for (other, active) in &self.revision.plugins {
-            let uncounted = self.instead.get(other).unwrap_or(active).watched(None);
-            self.instead.insert(other.clone(), uncounted);
+    pub(crate) fn looking_on(self, name: PluginName, version: Version) -> Self {
+        self.uncounted().with(name, version)
+    }
+
+    /// The same, when what comes of asking is to be counted nowhere.
+    fn uncounted(mut self) -> Self {
+        for (name, active) in &self.revision.plugins {
+            let version = self.instead.get(name).unwrap_or(active).watched(None);
+            self.instead.insert(name.clone(), version);
         }
-        self.with(name, version)
+        self
     }
 
     /// The version that decides; none where it was revoked.
@@ -197,7 +224,11 @@ impl Roster {
             account: account.id.clone(),
             config: Arc::clone(&used.config),
             limits: spec.limits,
-            instances: version.instances(spec.instances),
+            instances: if self.posted {
+                Instances::Fresh
+            } else {
+                version.instances(spec.instances)
+            },
             order: order.to_owned(),
         };
         Some((version, call))

@@ -35,8 +35,11 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// What there is to be shown; nothing where no shadow concerns this ping.
+    /// What there is to be shown; nothing where no shadow concerns this ping, nor of a test.
     pub(crate) fn of(asked: &Asked, decided: &Decided) -> Option<Self> {
+        if asked.test {
+            return None;
+        }
         let trials = asked.roster.revision.trials.iter();
         let shadows: Vec<_> = trials
             .filter(|(name, trial)| {
@@ -130,7 +133,7 @@ async fn differences(shown: &Shown, name: &PluginName, trial: &TrialAtWork) -> V
         .iter()
         .filter(|(account, _)| uses(account, name))
     {
-        let again = considering.account(account).await;
+        let again = considering.account(account, None).await;
         let shadow = again.standing();
         // A busy host decides neither way.
         let of_the_moment = |standing: &Standing| {

@@ -18,7 +18,7 @@ use super::{
     load,
     version::{Tally, Version},
 };
-use crate::{Inner, clock, revision::Revision};
+use crate::{Inner, clock, events::What, revision::Revision};
 
 /// A trial, and the version that is tried.
 #[derive(Debug)]
@@ -205,10 +205,25 @@ async fn watch(inner: Weak<Inner>, name: PluginName, kept: Trial, told: oneshot:
         .increment(1);
     // Out of force first: what the store is slow to note must not go on deciding.
     leave(&inner, &name);
+    tell(
+        &inner,
+        &name,
+        &kept.digest,
+        "was a canary and did worse than the active version",
+    );
     let ended = trial.ended(why, true);
     if let Err(error) = inner.store.end_trial(name, ended).await {
         tracing::error!(%error, "the end of a canary could not be kept");
     }
+}
+
+/// Tells what a version of a plugin is from now on.
+pub(crate) fn tell(inner: &Inner, name: &PluginName, digest: &Digest, how: &str) {
+    let revision = inner.revisions.current().map_or(0, |now| now.number);
+    inner.events.tell(|| What::Change {
+        revision,
+        changes: vec![format!("plugins.{name} {} {how}", digest.short())],
+    });
 }
 
 /// Takes a trial out of the revision in force. Whoever calls holds the lock on changes.

@@ -9,14 +9,21 @@ use std::{
     time::Duration,
 };
 
-use gavel_market::{ids::Digest, model::Instances};
+use gavel_market::{
+    ids::{AccountId, Digest},
+    model::Instances,
+    reason::Outcome,
+};
 use gavel_sandbox::{
     Call, Called, Fault, FaultKind, PingStep, PingView, Plugin, PostStep, PostView, Response,
     Verdict, Won,
 };
 
 use super::canary::Watch;
-use crate::words;
+use crate::{
+    events::{Events, What},
+    words,
+};
 
 /// A plugin that can be asked, and what has come of asking it since the host started.
 ///
@@ -29,6 +36,8 @@ pub struct Version {
     watch: Option<Arc<Watch>>,
     /// Whether the store knows that it keeps state between calls.
     known_stateful: Arc<AtomicBool>,
+    /// Where its faults are told.
+    events: Events,
 }
 
 impl fmt::Debug for Version {
@@ -39,12 +48,13 @@ impl fmt::Debug for Version {
 
 impl Version {
     /// A version of which nothing has been asked yet, and whether it is known to keep state.
-    pub(crate) fn new(plugin: Plugin, known_stateful: bool) -> Self {
+    pub(crate) fn new(plugin: Plugin, known_stateful: bool, events: Events) -> Self {
         Self {
             plugin,
             counters: Arc::default(),
             watch: None,
             known_stateful: Arc::new(AtomicBool::new(known_stateful)),
+            events,
         }
     }
 
@@ -55,6 +65,7 @@ impl Version {
             counters: Arc::default(),
             watch,
             known_stateful: Arc::clone(&self.known_stateful),
+            events: self.events.clone(),
         }
     }
 
@@ -152,8 +163,10 @@ impl Version {
         asked
     }
 
-    /// Counts what the exchange refused to carry out for it as a fault of its own.
-    pub(crate) fn at_fault(&self) {
+    /// Counts what the exchange refused to carry out for it as a fault of its own; the
+    /// outcome that the account gets for it says which.
+    pub(crate) fn at_fault(&self, account: &AccountId, outcome: Outcome) {
+        self.tell(account, outcome);
         self.counters.faults.fetch_add(1, Ordering::Relaxed);
         self.look();
     }
@@ -171,10 +184,20 @@ impl Version {
             Err(fault) if fault.kind == FaultKind::Overloaded => return,
             Err(fault) => {
                 words::count(fault);
+                self.tell(&fault.account, fault.kind.outcome());
                 self.counters.count_fault();
             }
         }
         self.look();
+    }
+
+    fn tell(&self, account: &AccountId, outcome: Outcome) {
+        self.events.tell(|| What::Fault {
+            account: account.clone(),
+            plugin: self.plugin.name().clone(),
+            digest: self.digest(),
+            code: outcome.word(),
+        });
     }
 
     fn look(&self) {

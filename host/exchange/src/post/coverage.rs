@@ -1,12 +1,7 @@
 //! Step 6: somebody who bid must still qualify on the full lead.
 
-use gavel_market::{
-    criteria,
-    criteria::Absent,
-    model::{Account, Instances},
-    order::Order,
-};
-use gavel_sandbox::{Call, FaultKind, PingView, Verdict};
+use gavel_market::{criteria, criteria::Absent, model::Account, order::Order};
+use gavel_sandbox::{FaultKind, PingView, Verdict};
 
 use super::Posted;
 
@@ -41,11 +36,6 @@ async fn qualifies(posted: &Posted, account: &Account, shown: &PingView, order: 
     let id = format!("{}.{}", order.id, account.tag());
     let Some((plugin, call)) = posted.roster.plugin(account, used, &id) else {
         return false;
-    };
-    // Never for a post, though nothing personal is shown: the instance would go on to pings.
-    let call = Call {
-        instances: Instances::Fresh,
-        ..call
     };
     // What it logs is about a post, so it is dropped; the account's own delivery says why.
     match plugin.qualify(&call, shown).await {

@@ -24,6 +24,7 @@ use crate::{
     Inner,
     api::{PostReply, Received, Refusal},
     clock,
+    driving::Hold,
     limits::RESUMES,
 };
 
@@ -34,6 +35,10 @@ pub(crate) async fn answer(
     posted: Posted,
     received: Received,
 ) -> Result<PostReply, Refusal> {
+    if order.state != OrderState::Posting {
+        // A duplicate, or there was no room for it: it is settled already.
+        return reply::reply(inner, &order);
+    }
     let waits = order
         .post
         .as_ref()
@@ -74,7 +79,15 @@ fn spawn(
         let mut told = told;
         let mut panics = 0;
         loop {
-            let running = run(&inner, id, &posted, until, &mut told, panics > RESUMES);
+            let life = Life {
+                inner: &inner,
+                id,
+                posted: &posted,
+                until,
+                driving: &driving,
+                settle_now: panics > RESUMES,
+            };
+            let running = life.run(&mut told);
             match std::panic::AssertUnwindSafe(running).catch_unwind().await {
                 Ok(Ok(())) if driving.let_go() => return,
                 Ok(Ok(())) => {}
@@ -102,74 +115,154 @@ fn spawn(
     });
 }
 
-/// One life of a delivery's task. `settle_now` starts nothing new.
-async fn run(
-    inner: &Arc<Inner>,
+/// One life of a delivery's task.
+struct Life<'a> {
+    inner: &'a Arc<Inner>,
     id: OrderId,
-    posted: &Arc<Posted>,
+    posted: &'a Arc<Posted>,
+    /// Until when somebody waits.
     until: Option<Instant>,
-    told: &mut Option<Told>,
+    driving: &'a Hold,
+    /// Starts nothing new.
     settle_now: bool,
-) -> Result<(), StoreError> {
-    let Some(mut order) = inner.store.order(id)? else {
-        return Ok(());
-    };
-    let transaction = Arc::new(transaction(posted, &order));
-    if order.state == OrderState::Posting && !settle_now {
-        let asking = is_covered(posted, &order, &transaction);
-        let covered = match until {
-            Some(until) => clock::by(until, asking).await,
-            None => Some(asking.await),
-        };
-        match covered {
-            Some(true) => {}
-            Some(false) => return settle(inner, id, posted, RejectReason::NoCoverage, told).await,
-            None => return settle(inner, id, posted, RejectReason::NotDelivered, told).await,
-        }
-        if until.is_none() {
-            order = as_it_stands(
-                inner,
-                id,
-                inner.store.accept_order(id, clock::unix_ms()).await,
-            )?;
-            tell(told, &order);
-        }
-    }
-    if !settle_now {
-        order = deliver(inner, order, posted, &transaction, until).await?;
-    }
-    match order.state {
-        OrderState::Posting => settle(inner, id, posted, RejectReason::NotDelivered, told).await,
-        OrderState::Accepted if order.next(&posted.terms, &[], clock::unix_ms()) == Next::Done => {
-            let finished = inner
-                .store
-                .finish_order(id, posted.terms.clone(), clock::unix_ms())
-                .await;
-            as_it_stands(inner, id, finished).map(|_| ())
-        }
-        // Settled by another host, or parked until an operator settles a delivery.
-        _ => {
-            tell(told, &order);
-            Ok(())
-        }
-    }
 }
 
-/// Step 8, where the supplier waits.
-async fn settle(
-    inner: &Arc<Inner>,
-    id: OrderId,
-    posted: &Posted,
-    reason: RejectReason,
-    told: &mut Option<Told>,
-) -> Result<(), StoreError> {
-    let settled = inner
-        .store
-        .settle_order(id, reason, posted.terms.clone(), clock::unix_ms())
-        .await;
-    let order = as_it_stands(inner, id, settled)?;
-    tell(told, &order);
-    Ok(())
+impl Life<'_> {
+    async fn run(&self, told: &mut Option<Told>) -> Result<(), StoreError> {
+        let (inner, id) = (self.inner, self.id);
+        let Some(mut order) = inner.store.order(id)? else {
+            return Ok(());
+        };
+        let transaction = Arc::new(transaction(self.posted, &order));
+        if order.state == OrderState::Posting && !self.settle_now {
+            let asking = is_covered(self.posted, &order, &transaction);
+            let covered = match self.until {
+                Some(until) => clock::by(until, asking).await,
+                None => Some(asking.await),
+            };
+            match covered {
+                Some(true) => {}
+                Some(false) => return self.settle(RejectReason::NoCoverage, told).await,
+                None => return self.settle(RejectReason::NotDelivered, told).await,
+            }
+            if self.until.is_none() {
+                let accepted = inner.store.accept_order(id, clock::unix_ms()).await;
+                order = as_it_stands(inner, id, accepted)?;
+                tell(told, &order);
+            }
+        }
+        if !self.settle_now {
+            order = self.deliver(order, &transaction).await?;
+        }
+        let terms = &self.posted.terms;
+        match order.state {
+            OrderState::Posting => self.settle(RejectReason::NotDelivered, told).await,
+            OrderState::Accepted if order.next(terms, &[], clock::unix_ms()) == Next::Done => {
+                let finished = inner
+                    .store
+                    .finish_order(id, terms.clone(), clock::unix_ms())
+                    .await;
+                as_it_stands(inner, id, finished).map(|_| ())
+            }
+            // Settled by another host, or parked until an operator settles a delivery.
+            _ => {
+                tell(told, &order);
+                Ok(())
+            }
+        }
+    }
+
+    /// Step 8, where the supplier waits.
+    async fn settle(
+        &self,
+        reason: RejectReason,
+        told: &mut Option<Told>,
+    ) -> Result<(), StoreError> {
+        let (inner, id, terms) = (self.inner, self.id, self.posted.terms.clone());
+        let before = inner.store.order(id)?;
+        let settled = inner
+            .store
+            .settle_order(id, reason, terms, clock::unix_ms())
+            .await;
+        let order = as_it_stands(inner, id, settled)?;
+        if let Some(before) = before {
+            // What was out when the time was over is unconfirmed now.
+            inner.events.tell_changes(&before, &order);
+        }
+        tell(told, &order);
+        Ok(())
+    }
+
+    /// Step 7: until nothing is left to try, or nobody waits any longer.
+    async fn deliver(
+        &self,
+        mut order: Order,
+        transaction: &Arc<Transaction>,
+    ) -> Result<Order, StoreError> {
+        let (inner, until) = (self.inner, self.until);
+        let mut under_way: Vec<u16> = Vec::new();
+        // Bids that ended without a record: another task or host has moved the order on. They
+        // are left alone, so that this task never asks for the same again and again.
+        let mut left_alone: Vec<u16> = Vec::new();
+        let mut attempts: FuturesUnordered<
+            BoxFuture<'static, (u16, Result<attempt::Tried, StoreError>)>,
+        > = FuturesUnordered::new();
+        loop {
+            let now_ms = clock::unix_ms();
+            let wake_at = match order.next(&self.posted.terms, &under_way, now_ms) {
+                Next::Deliver(bids)
+                    if bids.iter().all(|bid| !left_alone.contains(bid))
+                        && (!inner.is_draining() || order.state == OrderState::Posting) =>
+                {
+                    for bid in bids {
+                        under_way.push(bid);
+                        let attempt = attempt::attempt(
+                            Arc::clone(inner),
+                            order.clone(),
+                            bid,
+                            Arc::clone(self.posted),
+                            Arc::clone(transaction),
+                            until,
+                        );
+                        attempts.push(async move { (bid, attempt.await) }.boxed());
+                    }
+                    continue;
+                }
+                Next::RetryAt(_) if inner.is_draining() && order.state == OrderState::Accepted => {
+                    return Ok(order);
+                }
+                Next::RetryAt(at_ms) => {
+                    Some(Instant::now() + Duration::from_millis(at_ms.saturating_sub(now_ms)))
+                }
+                // A stopping host begins nothing for which nobody waits; the next start goes on.
+                // What is in flight without a try of this task's is another host's.
+                Next::Deliver(_) | Next::Wait | Next::Parked | Next::Done
+                    if attempts.is_empty() =>
+                {
+                    return Ok(order);
+                }
+                Next::Deliver(_) | Next::Wait | Next::Parked | Next::Done => None,
+            };
+            tokio::select! {
+                Some((bid, ended)) = attempts.next(), if !attempts.is_empty() => {
+                    if ended? == attempt::Tried::Unrecorded {
+                        left_alone.push(bid);
+                    }
+                    under_way.retain(|under_way| *under_way != bid);
+                }
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                    // What is out is unconfirmed: `settle_order` says so in the same transaction.
+                    return Ok(order);
+                }
+                // An operator has settled a delivery, or erased the lead: what could not be
+                // begun before perhaps can now.
+                () = self.driving.woken() => left_alone.clear(),
+                () = inner.drained(), if wake_at.is_some() && !inner.is_draining() => {}
+            }
+            order = inner.store.order(order.id)?.unwrap_or(order);
+        }
+    }
 }
 
 /// An order that another host has moved on meanwhile is as that one left it.
@@ -201,73 +294,6 @@ async fn is_covered(posted: &Posted, order: &Order, transaction: &Arc<Transactio
         || coverage::is_covered(posted, order, transaction).await
 }
 
-/// Step 7: until nothing is left to try, or nobody waits any longer.
-async fn deliver(
-    inner: &Arc<Inner>,
-    mut order: Order,
-    posted: &Arc<Posted>,
-    transaction: &Arc<Transaction>,
-    until: Option<Instant>,
-) -> Result<Order, StoreError> {
-    let mut under_way: Vec<u16> = Vec::new();
-    // Bids that ended without a record: another task or host has moved the order on. They
-    // are left alone, so that this task never asks for the same again and again.
-    let mut left_alone: Vec<u16> = Vec::new();
-    let mut attempts: FuturesUnordered<
-        BoxFuture<'static, (u16, Result<attempt::Tried, StoreError>)>,
-    > = FuturesUnordered::new();
-    loop {
-        let now_ms = clock::unix_ms();
-        let wake_at = match order.next(&posted.terms, &under_way, now_ms) {
-            Next::Deliver(bids)
-                if bids.iter().all(|bid| !left_alone.contains(bid))
-                    && (!inner.is_draining() || order.state == OrderState::Posting) =>
-            {
-                for bid in bids {
-                    under_way.push(bid);
-                    let attempt = attempt::attempt(
-                        Arc::clone(inner),
-                        order.clone(),
-                        bid,
-                        Arc::clone(posted),
-                        Arc::clone(transaction),
-                        until,
-                    );
-                    attempts.push(async move { (bid, attempt.await) }.boxed());
-                }
-                continue;
-            }
-            Next::RetryAt(_) if inner.is_draining() && order.state == OrderState::Accepted => {
-                return Ok(order);
-            }
-            Next::RetryAt(at_ms) => {
-                Some(Instant::now() + Duration::from_millis(at_ms.saturating_sub(now_ms)))
-            }
-            // A stopping host begins nothing for which nobody waits; the next start goes on.
-            // What is in flight without a try of this task's is another host's.
-            Next::Deliver(_) | Next::Wait | Next::Parked | Next::Done if attempts.is_empty() => {
-                return Ok(order);
-            }
-            Next::Deliver(_) | Next::Wait | Next::Parked | Next::Done => None,
-        };
-        tokio::select! {
-            Some((bid, ended)) = attempts.next(), if !attempts.is_empty() => {
-                if ended? == attempt::Tried::Unrecorded {
-                    left_alone.push(bid);
-                }
-                under_way.retain(|under_way| *under_way != bid);
-            }
-            () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
-            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
-                // What is out is unconfirmed: `settle_order` says so in the same transaction.
-                return Ok(order);
-            }
-            () = inner.drained(), if wake_at.is_some() && !inner.is_draining() => {}
-        }
-        order = inner.store.order(order.id)?.unwrap_or(order);
-    }
-}
-
 /// What plugins are told of the transaction at the post.
 fn transaction(posted: &Posted, order: &Order) -> Transaction {
     Transaction {
@@ -278,6 +304,6 @@ fn transaction(posted: &Posted, order: &Order) -> Transaction {
             .map_or(order.received_at_ms, |post| post.received_at_ms),
         currency: posted.roster.revision.market.currency.clone(),
         sub_id: order.sub_id.clone(),
-        is_test: false,
+        is_test: order.test,
     }
 }

@@ -2,28 +2,33 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | 1 who, 2 again, 3 what, 4 claim | here |
-//! | 5 duplicates | between claim and coverage, once they are served |
+//! | 1 who, 2 again, 3 what | here |
+//! | 4 claim, 5 duplicates | [`claim`] says what is claimed and checked; the store does both at once |
 //! | 6 scan for coverage | [`coverage`] |
 //! | 7 deliver | [`deliver`] drives an order's deliveries; one of them is an [`attempt`] |
 //! | 8 settle, 9 answer | [`deliver`], [`reply`] |
+//!
+//! A [`direct`] post is a ping and a post in one; from step 5 on it is a post like any other.
 //!
 //! Why no crash and no race sells a lead twice: the claim is one compare-and-set; every
 //! request is preceded by a durable note that is one too (`Order::begin` counts places); and
 //! whoever resumes an order turns each note without an outcome into *unconfirmed* first.
 
 pub(crate) mod attempt;
+mod claim;
 mod coverage;
 pub(crate) mod deliver;
+pub(crate) mod direct;
 pub(crate) mod reply;
 
 use std::{sync::Arc, time::Duration};
 
 use gavel_market::{
     auction::Terms,
+    ids::OrderId,
     lead::{self, FieldError, FullLead, PingLead},
-    model::{Campaign, OnUnknown},
-    order::{Claim, ClaimRefused, Order, OrderState},
+    model::{Campaign, Channel, OnUnknown},
+    order::{ClaimRefused, Order, OrderState},
     reason::FieldCode,
 };
 use gavel_store::ChangeError;
@@ -31,7 +36,6 @@ use gavel_store::ChangeError;
 use crate::{
     Inner,
     api::{Caller, PostReply, RawRequest, Received, Refusal},
-    clock,
     controls::PostControls,
     ping,
     plugins::roster::Roster,
@@ -63,16 +67,26 @@ pub(crate) async fn post(
     let Some(id) = controls.order else {
         return Err(without_order(inner, caller, campaign, &request, problems));
     };
-    let order = inner.store.order(id)?.ok_or(Refusal::NotFound)?;
-    if order.supplier != caller.supplier || order.campaign.as_str() != campaign {
-        return Err(Refusal::NotFound);
-    }
+    // A test finds only tests' orders, and a real request only real ones.
+    let test = caller.is_test || controls.test;
+    let order = inner.store.order(id)?.filter(|order| {
+        order.supplier == caller.supplier
+            && order.campaign.as_str() == campaign
+            && order.test == test
+    });
+    let Some(order) = order else {
+        return Err(no_such_order(inner, caller, campaign));
+    };
     let revision = inner.revision(order.revision).await?;
     let campaign = Arc::clone(revision.campaign(campaign).ok_or(Refusal::NotFound)?);
+    if campaign.channel != Channel::PingPost {
+        return Err(Refusal::WrongChannel);
+    }
     if campaign.unknown_fields == OnUnknown::Ignore {
         problems.retain(|problem| problem.code != FieldCode::UnknownField);
     }
-    let read = read(&campaign, &order, &request, problems);
+    let pinged = PingLead::from_entries(Arc::clone(&campaign.lead_type), order.lead.clone());
+    let read = read(&campaign, &pinged, &request, problems);
     if let Some(answer) = again(
         inner,
         &order,
@@ -83,8 +97,20 @@ pub(crate) async fn post(
     }
     let (lead, warnings) = read?;
     // Before the claim: if a version is slow to load, the order stays open.
-    let roster = Roster::of_order(inner, revision, &order).await;
-    let order = match claim(inner, &order, &campaign, &lead, warnings, received).await {
+    let roster = Roster::of_order(inner, Arc::clone(&revision), &order).await;
+    let posted = claim::Lead {
+        revision: &revision,
+        campaign: &campaign,
+        whole: &lead,
+        warnings,
+        received,
+    };
+    let claim::Claiming {
+        claim,
+        personal,
+        checks,
+    } = posted.claiming(inner, &order);
+    let order = match inner.store.claim_order(id, claim, personal, checks).await {
         Ok(order) => order,
         Err(ChangeError::Refused(refused)) => {
             return after_a_race(inner, id, &refused, &lead, received);
@@ -111,10 +137,12 @@ fn without_order(
     request: &RawRequest,
     mut problems: Vec<FieldError>,
 ) -> Refusal {
-    let today = inner.revisions.current();
-    let campaign = today.map(|today| ping::who(&today, caller, campaign));
-    let Some(Ok(campaign)) = campaign else {
+    let Some(today) = inner.revisions.current() else {
         return Refusal::NotFound;
+    };
+    let campaign = match ping::who(&today, caller, campaign, Channel::PingPost) {
+        Ok(campaign) => campaign,
+        Err(refusal) => return refusal,
     };
     let nothing = PingLead::new(Arc::clone(&campaign.lead_type), []);
     if let Err(more) = lead::read_post(&campaign, &request.lead, &nothing) {
@@ -124,6 +152,16 @@ fn without_order(
         );
     }
     Refusal::InvalidFields(problems)
+}
+
+/// Where there is no such order for this supplier, today's market still knows whether the
+/// campaign takes posts at all.
+fn no_such_order(inner: &Inner, caller: &Caller, campaign: &str) -> Refusal {
+    let today = inner.revisions.current();
+    match today.map(|today| ping::who(&today, caller, campaign, Channel::PingPost)) {
+        Some(Err(refusal)) => refusal,
+        Some(Ok(_)) | None => Refusal::NotFound,
+    }
 }
 
 /// Step 2. The same lead as in the post that settled the order gets the same answer.
@@ -141,7 +179,7 @@ fn again(
         OrderState::Sold | OrderState::Accepted | OrderState::Rejected => {
             let posted = order.post.as_ref().ok_or(Refusal::Broken)?;
             match lead {
-                Some(lead) if hash(inner, order, lead) == posted.lead_hash => {
+                Some(lead) if claim::hash(inner, order.id, lead) == posted.lead_hash => {
                     reply::reply(inner, order).map(Some)
                 }
                 _ => Err(Refusal::AlreadyPosted),
@@ -153,7 +191,7 @@ fn again(
 /// Another request was quicker between the look and the claim.
 fn after_a_race(
     inner: &Inner,
-    id: gavel_market::ids::OrderId,
+    id: OrderId,
     refused: &ClaimRefused,
     lead: &FullLead,
     received: Received,
@@ -170,14 +208,13 @@ fn after_a_race(
 
 /// Step 3: the full lead, and what is to be said beside the answer.
 fn read(
-    campaign: &Arc<Campaign>,
-    order: &Order,
+    campaign: &Campaign,
+    pinged: &PingLead,
     request: &RawRequest,
     mut problems: Vec<FieldError>,
 ) -> Result<(FullLead, Vec<FieldError>), Refusal> {
-    let pinged = PingLead::from_entries(Arc::clone(&campaign.lead_type), order.lead.clone());
     let undecoded = problems.iter().any(|problem| problem.field == "lead");
-    match lead::read_post(campaign, &request.lead, &pinged) {
+    match lead::read_post(campaign, &request.lead, pinged) {
         Ok(read) if problems.is_empty() => Ok(read),
         Ok(_) => Err(Refusal::InvalidFields(problems)),
         Err(more) => {
@@ -187,46 +224,6 @@ fn read(
             Err(Refusal::InvalidFields(problems))
         }
     }
-}
-
-/// Step 4: from here on only one outcome is possible.
-async fn claim(
-    inner: &Inner,
-    order: &Order,
-    campaign: &Campaign,
-    lead: &FullLead,
-    warnings: Vec<FieldError>,
-    received: Received,
-) -> Result<Order, ChangeError<ClaimRefused>> {
-    let (clear, personal) = lead.clear_and_personal();
-    let waits = campaign.post.reject_for_not_delivered;
-    let claim = Claim {
-        received_at_ms: received.unix_ms,
-        waits_until_ms: waits.then(|| {
-            received
-                .unix_ms
-                .saturating_add(clock::millis(inner.delivery_time(campaign)))
-        }),
-        lead_hash: hash(inner, order, lead),
-        lead: clear,
-        warnings,
-    };
-    inner
-        .store
-        .claim_order(order.id, claim, sealed(&personal).into())
-        .await
-}
-
-/// The lead's keyed hash: nobody without the store's key can try values against it.
-fn hash(inner: &Inner, order: &Order, lead: &FullLead) -> gavel_market::ids::Digest {
-    let mut bytes = order.id.to_string().into_bytes();
-    bytes.extend(lead.canonical());
-    inner.store.keyed_hash("posted lead", &bytes)
-}
-
-/// The personal fields as they are sealed.
-fn sealed(personal: &[(String, gavel_market::field::Value)]) -> Vec<u8> {
-    serde_json::to_vec(personal).unwrap_or_default()
 }
 
 impl Inner {

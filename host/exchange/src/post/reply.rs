@@ -19,7 +19,7 @@ pub(crate) fn reply(inner: &Inner, order: &Order) -> Result<PostReply, Refusal> 
     Ok(PostReply {
         lead_id: order.id.lead(),
         answer,
-        currency: inner.currency_of(order),
+        currency: inner.currency_of(order.revision),
         redirect_url: redirect_url(inner, order)?,
         warnings: post.warnings.clone(),
     })

@@ -6,19 +6,29 @@
 //! 2. then a durable note that a request is about to be made, which counts places once more;
 //! 3. then the request. From its first byte on only the adapter's `accepted` or `rejected` settles
 //!    the delivery; every other end leaves it unconfirmed.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`wanted`] | the last look: status, criteria, duplicates, filter; what the note needs |
+//! | [`first`] | `ping_before_post`: a buyer with a fixed price that is asked first |
+//! | here | the exchange with the buyer, and what is recorded of it |
+//! | [`scripted`] | test leads, which no buyer sees |
+
+mod first;
+mod scripted;
+mod wanted;
 
 use std::sync::Arc;
 
 use gavel_market::{
-    criteria,
-    criteria::Absent,
-    model::{Account, AccountStatus, OnUnconfirmed, PluginUse},
+    breaker::{self, Kind},
+    model::{Account, OnUnconfirmed, PluginUse},
     money::Money,
     order::{BeginRefused, End, Order},
     reason::Outcome,
 };
 use gavel_sandbox::{
-    Amount, Fault, Plugin, PostStep, PostView, Request, Response, Transaction, Verdict, Won,
+    Amount, Fault, FaultKind, Plugin, PostStep, PostView, Request, Response, Transaction, Won,
 };
 use gavel_store::{ChangeError, StoreError};
 use tokio::time::{Instant, timeout_at};
@@ -42,8 +52,12 @@ struct Attempt {
     account: Arc<Account>,
     /// What the account's plugins see of the lead: all of it, and only they do.
     view: PostView,
+    /// The transaction, as they are told of it.
+    transaction: Arc<Transaction>,
     /// When nobody waits any longer.
     until: Option<Instant>,
+    /// The buyer's own name for what it was asked just before.
+    reference: Option<String>,
     /// What is said on the way.
     words: DeliveryWords,
     /// Whether a note was written: a byte may have left.
@@ -63,6 +77,8 @@ pub(super) enum Tried {
 enum Ended {
     /// As this says, to be recorded.
     With(End),
+    /// So: before the first byte the account is passed over, after it nobody knows.
+    Failed(Outcome),
     /// The order has moved on, or the place is taken: there is nothing to record.
     Moved,
     /// The store fails.
@@ -73,6 +89,8 @@ impl From<ChangeError<BeginRefused>> for Ended {
     fn from(error: ChangeError<BeginRefused>) -> Self {
         match error {
             ChangeError::Store(error) => Self::Store(error),
+            ChangeError::Refused(BeginRefused::NoRoom) => passed_over(Outcome::LostRoom),
+            ChangeError::Refused(BeginRefused::Duplicate) => passed_over(Outcome::Duplicate),
             ChangeError::NotFound | ChangeError::Refused(_) => Self::Moved,
         }
     }
@@ -103,7 +121,7 @@ pub(super) async fn attempt(
     let Some(account) = account else {
         return Ok(Tried::Unrecorded);
     };
-    let view = PostView::new(Arc::clone(&posted.lead), transaction);
+    let view = PostView::new(Arc::clone(&posted.lead), Arc::clone(&transaction));
     let mut attempt = Attempt {
         inner,
         order,
@@ -111,12 +129,15 @@ pub(super) async fn attempt(
         posted,
         account,
         view,
+        transaction,
         until,
+        reference: None,
         words: DeliveryWords::default(),
         begun: false,
     };
     let ended = match attempt.run().await {
         Ok(end) | Err(Ended::With(end)) => end,
+        Err(Ended::Failed(outcome)) => attempt.end_of(outcome),
         Err(Ended::Moved) => return Ok(Tried::Unrecorded),
         Err(Ended::Store(error)) => return Err(error),
     };
@@ -126,46 +147,39 @@ pub(super) async fn attempt(
 impl Attempt {
     async fn run(&mut self) -> Result<End, Ended> {
         self.still_wanted().await?;
-        self.exchange().await
+        if self.order.test {
+            return self.scripted().await;
+        }
+        self.asked_first().await?;
+        let ended = self.exchange().await;
+        self.tell_breaker(Kind::Post, self.says_of_account(&ended));
+        ended
     }
 
-    /// Just before: today's status, then criteria and filter on the full lead.
-    async fn still_wanted(&mut self) -> Result<(), Ended> {
-        let today = self.inner.revisions.current();
-        let active = today
-            .as_ref()
-            .and_then(|today| today.market.account_named(&self.account.id))
-            .is_some_and(|(_, account)| account.status == AccountStatus::Active);
-        if !active || !self.posted.roster.serves(&self.account) {
-            return Err(passed_over(Outcome::NotActive));
-        }
-        if criteria::first_failed(&self.account.criteria, &*self.posted.lead, Absent::Fails)
-            .is_some()
-        {
-            return Err(passed_over(Outcome::Criteria));
-        }
-        // The account's own duplicates come between criteria and filter once they are served.
-        let account = Arc::clone(&self.account);
-        let Some(used) = &account.filter else {
-            return Ok(());
-        };
-        let (plugin, call) = self.plugin(used)?;
-        let asking = plugin.qualify_full(&call, &self.view);
-        let called = match self.in_time(asking).await? {
-            Ok(called) => called,
-            Err(fault) => return Err(self.fault(&fault)),
-        };
-        self.words.log(&called.log);
-        match called.value {
-            Verdict::Qualified => Ok(()),
-            Verdict::Disqualified { code, detail } => {
-                let declared = words::declared(plugin.plugin(), &code);
-                (self.words.code, self.words.detail) = (Some(code), Some(detail));
-                Err(Ended::With(End::PassedOver {
-                    outcome: Outcome::Filtered,
-                    code: declared,
-                }))
+    /// What an exchange's end says of whether the account works.
+    fn says_of_account(&self, ended: &Result<End, Ended>) -> breaker::End {
+        let bid = self.order.bids.get(usize::from(self.bid));
+        let is_cut = |price: &Money| bid.is_some_and(|bid| *price < bid.amount);
+        match ended {
+            Ok(End::Accepted { price }) => match price {
+                Some(price) if is_cut(price) => breaker::End::Bad,
+                _ => breaker::End::Good,
+            },
+            Ok(End::Rejected { .. }) => breaker::End::Good,
+            Err(Ended::With(End::Unreachable { .. })) => {
+                Kind::Post.end_of(Outcome::Unreachable, true)
             }
+            Err(Ended::With(End::PassedOver { outcome, .. }) | Ended::Failed(outcome)) => {
+                Kind::Post.end_of(*outcome, true)
+            }
+            Ok(_) | Err(_) => breaker::End::Neutral,
+        }
+    }
+
+    /// Tells the account's breaker; nothing of a test.
+    fn tell_breaker(&self, kind: Kind, end: breaker::End) {
+        if !self.order.test {
+            self.inner.breakers.ended(&self.account.id, kind, end);
         }
     }
 
@@ -179,6 +193,11 @@ impl Attempt {
             let asking = plugin.post(&call, &self.view, &won, &answers);
             let called = match self.in_time(asking).await? {
                 Ok(called) => called,
+                // An error after an answer says that the buyer's answer was no use.
+                Err(fault) if fault.kind == FaultKind::Error && !answers.is_empty() => {
+                    self.words.fault(&fault);
+                    return Err(Ended::Failed(Outcome::InvalidResponse));
+                }
                 Err(fault) => return Err(self.fault(&fault)),
             };
             self.words.log(&called.log);
@@ -197,8 +216,8 @@ impl Attempt {
                 }
             };
             if answers.len() >= usize::try_from(account.max_steps).unwrap_or(usize::MAX) {
-                plugin.at_fault();
-                return Err(self.failed(Outcome::TooManySteps));
+                plugin.at_fault(&account.id, Outcome::TooManySteps);
+                return Err(Ended::Failed(Outcome::TooManySteps));
             }
             answers.push(self.send(&request).await?);
         }
@@ -211,11 +230,11 @@ impl Attempt {
             .inner
             .revisions
             .current()
-            .ok_or_else(|| passed_over(Outcome::NotActive))?;
+            .ok_or(Ended::Failed(Outcome::NotActive))?;
         let (_, account) = today
             .market
             .account_named(&self.account.id)
-            .ok_or_else(|| self.failed(Outcome::NotActive))?;
+            .ok_or(Ended::Failed(Outcome::NotActive))?;
         let own = Instant::now() + self.account.post_timeout;
         let until = self.until.map_or(own, |until| until.min(own));
         let secrets = today.secrets_of(&self.account.id);
@@ -228,7 +247,7 @@ impl Attempt {
             })?;
         let outgoing = Outgoing::prepare(request, &account.hosts, &secrets).map_err(|refused| {
             self.words.detail = Some(refused.to_string());
-            self.failed(words::outcome_of_refused(&refused))
+            Ended::Failed(words::outcome_of_refused(&refused))
         })?;
         let line = match self.inner.buyers.connect(&outgoing, until).await {
             Ok(line) => line,
@@ -236,7 +255,7 @@ impl Attempt {
         };
         self.note().await?;
         let answer = line.send(&outgoing, until).await.map_err(|lost| {
-            self.failed(match lost {
+            Ended::Failed(match lost {
                 Lost::Timeout => Outcome::Timeout,
                 Lost::Dropped => Outcome::Unreachable,
                 Lost::Oversized | Lost::Unreadable => Outcome::InvalidResponse,
@@ -258,9 +277,10 @@ impl Attempt {
                 .go_on_delivery(id, self.bid, now_ms)
                 .await?;
         } else {
+            let (on_unconfirmed, needs) = (self.on_unconfirmed(), self.needs());
             self.inner
                 .store
-                .begin_delivery(id, self.bid, self.on_unconfirmed(), now_ms)
+                .begin_delivery(id, self.bid, on_unconfirmed, needs, now_ms)
                 .await?;
             self.begun = true;
         }
@@ -269,7 +289,9 @@ impl Attempt {
 
     async fn record(self, end: End) -> Result<Tried, StoreError> {
         let said = (self.words != DeliveryWords::default()).then(|| self.words.to_bytes());
-        count(&self.account, &end);
+        if !self.order.test {
+            count(&self.account, &end);
+        }
         let (id, now_ms) = (self.order.id, clock::unix_ms());
         match self
             .inner
@@ -284,7 +306,10 @@ impl Attempt {
             )
             .await
         {
-            Ok(_) => Ok(Tried::Recorded),
+            Ok(order) => {
+                self.inner.events.tell_delivery(&order, self.bid);
+                Ok(Tried::Recorded)
+            }
             Err(ChangeError::Store(error)) => Err(error),
             // Settled meanwhile: the record says unconfirmed, and stays so.
             Err(_) => Ok(Tried::Unrecorded),
@@ -296,7 +321,10 @@ impl Attempt {
         let bid = self.order.bids.get(usize::from(self.bid));
         Won {
             amount: bid.map(|bid| bid.amount),
-            reference: bid.and_then(|bid| bid.reference.clone()),
+            reference: self
+                .reference
+                .clone()
+                .or_else(|| bid.and_then(|bid| bid.reference.clone())),
         }
     }
 
@@ -314,7 +342,7 @@ impl Attempt {
             None => Ok(call.await),
             Some(until) => timeout_at(until, call)
                 .await
-                .map_err(|_elapsed| self.failed(Outcome::NoTime)),
+                .map_err(|_elapsed| Ended::Failed(Outcome::NoTime)),
         }
     }
 
@@ -346,24 +374,27 @@ impl Attempt {
 
     fn fault(&mut self, fault: &Fault) -> Ended {
         self.words.fault(fault);
-        self.failed(fault.kind.outcome())
+        Ended::Failed(fault.kind.outcome())
     }
 
-    /// Before the first byte the account is passed over; after it nobody knows.
-    fn failed(&self, outcome: Outcome) -> Ended {
+    /// How a failure ends the delivery.
+    fn end_of(&self, outcome: Outcome) -> End {
         if self.begun {
-            Ended::With(End::Unconfirmed {
+            End::Unconfirmed {
                 code: Some(outcome.word().to_owned()),
-            })
+            }
         } else {
-            passed_over(outcome)
+            End::PassedOver {
+                outcome,
+                code: None,
+            }
         }
     }
 
     /// No connection: perhaps later, if the account says so and somebody still waits then.
     fn unreachable(&self) -> Ended {
         if self.begun {
-            return self.failed(Outcome::Unreachable);
+            return Ended::Failed(Outcome::Unreachable);
         }
         let tried = self
             .order
