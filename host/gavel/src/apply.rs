@@ -33,12 +33,7 @@ pub(crate) async fn run(args: &ApplyArgs) -> Result<(), Failure> {
 
 /// Uploads what the host does not have yet.
 async fn upload(host: &AdminClient, plugins: &[PluginFile]) -> Result<(), Failure> {
-    let listed = host.get("plugins").await?.ok()?;
-    let items = listed
-        .get("items")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let items = host.list("plugins").await?;
     let has = |name: &str, digest: Digest| {
         items.iter().any(|version| {
             version.get("name").and_then(Value::as_str) == Some(name)

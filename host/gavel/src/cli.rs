@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{Size, Span},
+    http::address::PublicUrl,
     plugin::cli::PluginCommand,
 };
 
@@ -64,6 +65,9 @@ pub(crate) struct ServeArgs {
     /// Where suppliers are served; port 0 picks one [default: 0.0.0.0:8080].
     #[arg(long, value_name = "ADDRESS", env = "GAVEL_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
+    /// URL under which suppliers see it, for posting instructions [default: as their requests name it].
+    #[arg(long, value_name = "URL", env = "GAVEL_PUBLIC_URL")]
+    pub(crate) public_url: Option<PublicUrl>,
     /// Where operators are served; port 0 picks one [default: 127.0.0.1:8081].
     #[arg(long, value_name = "ADDRESS", env = "GAVEL_ADMIN_LISTEN")]
     pub(crate) admin_listen: Option<SocketAddr>,
@@ -172,6 +176,10 @@ pub(crate) struct ExplainArgs {
     /// the same comes of it.
     #[arg(long)]
     pub(crate) replay: bool,
+    /// Show what plugins and buyers said at each delivery, too. It may be personal, and is gone once
+    /// the lead is erased.
+    #[arg(long)]
+    pub(crate) words: bool,
     /// Print the records as JSON.
     #[arg(long)]
     pub(crate) json: bool,

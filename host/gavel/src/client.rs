@@ -18,6 +18,9 @@ const TIMEOUT: Duration = Duration::from_mins(3);
 /// Largest answer, in bytes: a market's text with room to spare.
 const ANSWER_MAX_BYTES: usize = 64 << 20;
 
+/// Items on a page of a list that is wanted whole: as many as the API gives.
+const PAGE: &str = "1000";
+
 /// Asks one host.
 #[derive(Debug)]
 pub(crate) struct AdminClient {
@@ -56,6 +59,25 @@ impl AdminClient {
     /// `GET` below `/admin/v1/`.
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, Failure> {
         self.send(Method::GET, path, None).await
+    }
+
+    /// Every item of a list below `/admin/v1/`, page by page.
+    pub(crate) async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let (mut items, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = query(
+                path,
+                &[("limit", PAGE.to_owned()), ("after", after.clone())],
+            );
+            let mut page = self.get(&page).await?.ok()?;
+            if let Some(more) = page.get_mut("items").and_then(Value::as_array_mut) {
+                items.append(more);
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => next.clone_into(&mut after),
+                None => return Ok(items),
+            }
+        }
     }
 
     /// `PUT` below `/admin/v1/`.

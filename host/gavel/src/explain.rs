@@ -23,7 +23,10 @@ pub(crate) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let paths = [
         ("ping", format!("pings/{}", order.ping())),
         ("order", format!("orders/{order}")),
-        ("lead", format!("leads/{}", order.lead())),
+        (
+            "lead",
+            format!("leads/{}?words={}", order.lead(), args.words),
+        ),
     ];
     let mut records = Map::new();
     for (name, path) in paths {

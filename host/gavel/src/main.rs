@@ -11,6 +11,7 @@
 //! | [`start_market`] | the market file at a start |
 //! | [`http`] | connections, bodies, problems: what both APIs share |
 //! | [`supplier`] | the supplier API |
+//! | [`instructions`] | how to use it, for one campaign: a page, and OpenAPI |
 //! | [`admin`] | the admin API, and whether the host is well |
 //! | [`market_file`] | a market file with the plugins beside it |
 //! | [`demo`] | a whole example market on this machine |
@@ -28,6 +29,7 @@ mod config;
 mod demo;
 mod explain;
 mod http;
+mod instructions;
 mod key;
 mod logging;
 mod market_file;

@@ -13,6 +13,7 @@ use crate::{
     cli::ServeArgs,
     config::{Config, secrets},
     http::{
+        address::Address,
         connection::Handler,
         listener::{Listener, Offer, tls_config},
     },
@@ -84,20 +85,30 @@ impl Host {
             None => secrets::admin_token(&config.data)?,
         };
         let health = Health::new(metrics);
-        let admin = listen(Offer {
-            listen: config.admin_listen,
-            tls: None,
-            max_connections: ADMIN_CONNECTIONS_MAX,
-            handler: AdminApi::new(exchange.clone(), token, health.clone()),
-        });
-        let admin = admin.await?;
+        let address = Address {
+            set: config.public_url,
+            tls: tls.is_some(),
+            listening: config.listen,
+        };
         let supplier = listen(Offer {
             listen: config.listen,
             tls,
             max_connections: config.max_connections,
-            handler: SupplierApi::new(exchange.clone(), config.max_body_bytes),
+            handler: SupplierApi::new(exchange.clone(), config.max_body_bytes, address.clone()),
         });
         let supplier = supplier.await?;
+        // The port may have been picked just now.
+        let address = Address {
+            listening: supplier.address(),
+            ..address
+        };
+        let admin = listen(Offer {
+            listen: config.admin_listen,
+            tls: None,
+            max_connections: ADMIN_CONNECTIONS_MAX,
+            handler: AdminApi::new(exchange.clone(), token, health.clone(), address),
+        });
+        let admin = admin.await?;
         Ok(Self {
             exchange,
             supplier,

@@ -1,4 +1,4 @@
-//! Orders, leads and deliveries, and settling these.
+//! Orders, leads and their erasure; deliveries, settling and retrying these.
 
 use gavel_exchange::{
     Exchange,
@@ -35,15 +35,32 @@ pub(super) fn order(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
     ))))
 }
 
-/// `GET /leads/{id}`: the order that was posted to, with its deliveries and ledger; nothing
-/// personal.
-pub(super) fn lead(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
+/// `GET /leads/{id}`: the order that was posted to, with its deliveries and ledger; nothing of
+/// the lead that is personal. Whoever asks for it with `?words=true` gets what plugins and buyers
+/// said at each delivery, which may be: it is there until the lead is erased.
+pub(super) fn lead(exchange: &Exchange, id: &str, query: Option<&str>) -> Result<Reply, Problem> {
+    let with_words = Query::read(query, &["words"])?.flag("words")?;
     let id: LeadId = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
     let view = exchange.order(id.order())?;
     if view.order.post.is_none() {
         return Err(Problem::new(Code::NotFound));
     }
-    Ok(reply::json(&lead_written(&view)))
+    let mut written = lead_written(&view);
+    if !with_words {
+        return Ok(reply::json(&written));
+    }
+    let deliveries = written.get_mut("deliveries").and_then(Value::as_array_mut);
+    for (delivery, kept) in deliveries
+        .into_iter()
+        .flatten()
+        .zip(view.order.deliveries())
+    {
+        let said = exchange.delivery_words(view.order.delivery_id(kept.bid))?;
+        if let Value::Object(delivery) = delivery {
+            delivery.insert("words".to_owned(), json!(said));
+        }
+    }
+    Ok(reply::json(&written))
 }
 
 /// `GET /deliveries`.
@@ -78,6 +95,22 @@ pub(super) async fn settle(
     Ok(reply::json(&lead_written(
         &exchange.settle_delivery(id, settlement).await?,
     )))
+}
+
+/// `POST /deliveries/{id}/retry`; the answer is the lead as it stands then.
+pub(super) async fn retry(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
+    let id: DeliveryId = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
+    Ok(reply::json(&lead_written(
+        &exchange.retry_delivery(id).await?,
+    )))
+}
+
+/// `DELETE /leads/{id}/personal`: gone durably when this is answered, and again as often as
+/// one likes.
+pub(super) async fn erase(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
+    let id: LeadId = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
+    exchange.erase(id).await?;
+    Ok(reply::no_content())
 }
 
 fn settlement(body: &Map<String, Value>) -> Result<Settlement, Problem> {
@@ -193,7 +226,7 @@ fn marks(marks: &[Mark]) -> Value {
     marks.iter().map(|mark| mark.word()).collect()
 }
 
-fn entry(entry: &Entry) -> Value {
+pub(super) fn entry(entry: &Entry) -> Value {
     match &entry.kind {
         EntryKind::Revenue {
             delivery,
@@ -209,6 +242,27 @@ fn entry(entry: &Entry) -> Value {
             "buyer": buyer,
             "marks": marks(&entry.marks),
         }),
+        EntryKind::Return {
+            delivery,
+            account,
+            buyer,
+            amount,
+            ..
+        } => json!({
+            "at": time_ms(entry.at_ms),
+            "kind": "return",
+            "amount": (Money::ZERO - *amount).to_string(),
+            "delivery": delivery,
+            "account": account,
+            "buyer": buyer,
+            "marks": marks(&entry.marks),
+        }),
+        EntryKind::Charge { amount } => json!({
+            "at": time_ms(entry.at_ms),
+            "kind": "charge",
+            "amount": (Money::ZERO - *amount).to_string(),
+            "marks": marks(&entry.marks),
+        }),
         EntryKind::Cost { amount } => json!({
             "at": time_ms(entry.at_ms),
             "kind": "cost",
@@ -219,7 +273,7 @@ fn entry(entry: &Entry) -> Value {
 }
 
 /// What the supplier was told.
-fn told(answer: &PostAnswer) -> Value {
+pub(super) fn told(answer: &PostAnswer) -> Value {
     match answer {
         PostAnswer::Sold { payout, deliveries } => {
             json!({"status": "sold", "payout": payout.to_string(), "deliveries": deliveries})

@@ -166,6 +166,7 @@ fn input(input: &PingInput) -> Value {
             .min_bid
             .map(|min_bid| ("min_bid".into(), min_bid.to_string().into())),
     );
+    fields.extend(input.test.then(|| ("test".into(), true.into())));
     fields.into()
 }
 
@@ -235,6 +236,7 @@ mod tests {
                 ..Detail::default()
             },
             bid: None,
+            turn: None,
         };
         assert_eq!(
             outcome(&one),

@@ -1,13 +1,17 @@
 //! Plugins: uploads, and what the gate said of them.
 
-use std::{ops::RangeInclusive, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use bytes::Bytes;
 use gavel_exchange::{
     Exchange,
     api::{Limits, PluginVersionView, Tally, Upload},
 };
-use gavel_market::{ids::PluginName, model::CallLimits, reason::FieldCode};
+use gavel_market::{
+    ids::{Digest, IdError, PluginName},
+    model::CallLimits,
+    reason::FieldCode,
+};
 use http::{HeaderMap, Request, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
@@ -29,11 +33,53 @@ const CASES_MAX_BYTES: usize = 4 << 20;
 /// Files of cases that one upload may bring.
 const CASE_FILES_MAX: usize = 100;
 
-/// `GET /plugins`: every version.
+/// Versions on a page, unless asked otherwise, and at most.
+const PAGE: (usize, usize) = (100, 1000);
+
+/// `GET /plugins`: every version, by name and digest.
 pub(super) fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    Query::read(query, &[])?;
-    let items: Vec<Value> = exchange.plugins()?.iter().map(written).collect();
-    Ok(reply::json(&json!({"items": items, "next": null})))
+    let query = Query::read(query, &["after", "limit"])?;
+    let after: Option<Place> = query.parsed("after", "what the last page had as next")?;
+    let limit = query.limit(PAGE.0, PAGE.1)?;
+    let all = exchange.plugins()?;
+    let left = all.iter().filter(|version| {
+        after
+            .as_ref()
+            .is_none_or(|after| *after < Place::of(version))
+    });
+    let mut page: Vec<_> = left.take(limit.saturating_add(1)).collect();
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let next = page.last().filter(|_| more);
+    let items: Vec<Value> = page.iter().map(|version| written(version)).collect();
+    let next = next.map(|version| Place::of(version).to_string());
+    Ok(reply::json(&json!({"items": items, "next": next})))
+}
+
+/// Where a version stands in the list.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(PluginName, Digest);
+
+impl Place {
+    fn of(version: &PluginVersionView) -> Self {
+        Self(version.name.clone(), version.digest)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Place {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let expected = "a plugin's name, a dot and a digest";
+        let (name, digest) = text.split_once('.').ok_or(IdError { expected })?;
+        Ok(Self(name.parse()?, digest.parse()?))
+    }
 }
 
 /// `GET /plugins/{name}`: one plugin with its versions, its history and what is on trial.

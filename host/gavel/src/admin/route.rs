@@ -1,4 +1,4 @@
-//! Which request is meant.
+//! Which request is meant: a table with one line for each.
 
 use http::Method;
 
@@ -21,52 +21,67 @@ pub(super) enum Question {
     Metrics,
 }
 
-/// What an operator asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked<'a> {
-    Market,
-    PutMarket,
-    Revisions,
-    Revision(&'a str),
-    Rollback,
-    Plugins,
-    Plugin(&'a str),
-    PutPlugin(&'a str),
-    /// Something done to a plugin.
-    OfPlugin(&'a str, OfPlugin),
-    Differences(&'a str),
-    Pings,
-    Ping(&'a str),
-    ReplayPing(&'a str),
-    Order(&'a str),
-    Lead(&'a str),
-    Deliveries,
-    Settle(&'a str),
+/// One line for each request: variant, what its path names, method, path below `/admin/v1/`.
+macro_rules! asked {
+    ($($asked:ident $(($named:ident))? $method:ident $path:literal;)*) => {
+        /// What an operator asks, with what the path names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Asked<'a> { $($asked $((asked!(@named 'a $named)))?,)* }
+
+        /// Method and path of each.
+        const SERVED: &[(Method, &str)] = &[$((Method::$method, $path),)*];
+
+        impl<'a> Asked<'a> {
+            /// The request of this place in the table.
+            fn at(place: usize, named: &'a str) -> Option<Self> {
+                let mut places = 0..;
+                $(if places.next() == Some(place) {
+                    return Some(Self::$asked $((asked!(@value $named named)))?);
+                })*
+                None
+            }
+        }
+    };
+    (@named $a:lifetime $named:ident) => { &$a str };
+    (@value $named:ident $value:ident) => { $value };
 }
 
-/// What is done to a plugin by `POST`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OfPlugin {
-    Activate,
-    Rollback,
-    Revoke,
-    Shadow,
-    Canary,
-    Replay,
-}
-
-impl OfPlugin {
-    fn named(word: &str) -> Option<Self> {
-        Some(match word {
-            "activate" => Self::Activate,
-            "rollback" => Self::Rollback,
-            "revoke" => Self::Revoke,
-            "shadow" => Self::Shadow,
-            "canary" => Self::Canary,
-            "replay" => Self::Replay,
-            _ => return None,
-        })
-    }
+asked! {
+    Market GET "market";
+    PutMarket PUT "market";
+    Revisions GET "market/revisions";
+    Revision(number) GET "market/revisions/{number}";
+    Rollback POST "market/rollback";
+    Plugins GET "plugins";
+    Plugin(name) GET "plugins/{name}";
+    PutPlugin(name) PUT "plugins/{name}";
+    Differences(name) GET "plugins/{name}/differences";
+    Activate(name) POST "plugins/{name}/activate";
+    RollbackPlugin(name) POST "plugins/{name}/rollback";
+    Revoke(name) POST "plugins/{name}/revoke";
+    Shadow(name) POST "plugins/{name}/shadow";
+    Canary(name) POST "plugins/{name}/canary";
+    ReplayPlugin(name) POST "plugins/{name}/replay";
+    Pings GET "pings";
+    Ping(id) GET "pings/{id}";
+    ReplayPing(id) POST "pings/{id}/replay";
+    Order(id) GET "orders/{id}";
+    Lead(id) GET "leads/{id}";
+    EraseLead(id) DELETE "leads/{id}/personal";
+    Deliveries GET "deliveries";
+    Settle(id) POST "deliveries/{id}/settle";
+    Retry(id) POST "deliveries/{id}/retry";
+    Returns GET "returns";
+    Return POST "returns";
+    AcceptReturn(id) POST "returns/{id}/accept";
+    DeclineReturn(id) POST "returns/{id}/decline";
+    AccountUsage(id) GET "accounts/{id}/usage";
+    CampaignUsage(id) GET "campaigns/{id}/usage";
+    InstructionsLink(id) POST "campaigns/{id}/instructions-link";
+    Report GET "report";
+    Audit GET "audit";
+    Events GET "events";
+    OpenApi GET "openapi.json";
 }
 
 impl<'a> Route<'a> {
@@ -88,14 +103,24 @@ impl<'a> Route<'a> {
 
 impl<'a> Asked<'a> {
     fn of(method: &Method, path: &'a str) -> Result<Self, Problem> {
-        let served = Served::at(path).ok_or_else(|| Problem::new(Code::NotFound))?;
-        let asked = match method.as_str() {
-            "GET" => served.get,
-            "PUT" => served.put,
-            "POST" => served.post,
-            _ => None,
-        };
-        asked.ok_or_else(|| Problem::method_not_allowed(served.allow()))
+        let path = path
+            .strip_prefix("/admin/v1/")
+            .ok_or_else(|| Problem::new(Code::NotFound))?;
+        let mut allowed = Vec::new();
+        for (place, (served, template)) in SERVED.iter().enumerate() {
+            let Some(named) = named_by(template, path) else {
+                continue;
+            };
+            if served == method {
+                return Self::at(place, named).ok_or_else(|| Problem::new(Code::NotFound));
+            }
+            allowed.push(served.as_str());
+        }
+        Err(if allowed.is_empty() {
+            Problem::new(Code::NotFound)
+        } else {
+            Problem::method_not_allowed(allowed.join(", "))
+        })
     }
 
     /// The media types that it can answer with.
@@ -106,83 +131,36 @@ impl<'a> Asked<'a> {
                 "application/toml",
                 "application/problem+json",
             ],
+            Self::Report => &["application/json", "text/csv", "application/problem+json"],
+            Self::Events => &["text/event-stream", "application/problem+json"],
             _ => &["application/json", "application/problem+json"],
         }
     }
 }
 
-/// What is served at one path.
-#[derive(Default)]
-struct Served<'a> {
-    get: Option<Asked<'a>>,
-    put: Option<Asked<'a>>,
-    post: Option<Asked<'a>>,
+/// What a path has in the place of a template's `{…}`, and nothing where it has none; none at
+/// all where the path is another.
+fn named_by<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let (mut segments, mut named) = (path.split('/'), "");
+    for wanted in template.split('/') {
+        let segment = segments.next()?;
+        if wanted.starts_with('{') {
+            named = segment;
+        } else if wanted != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(named)
 }
 
-impl<'a> Served<'a> {
-    fn at(path: &'a str) -> Option<Self> {
-        let mut segments = path.strip_prefix("/admin/v1/")?.split('/');
-        let four = (
-            segments.next()?,
-            segments.next(),
-            segments.next(),
-            segments.next(),
-        );
-        let served = match four {
-            ("market", None, ..) => Self::get(Asked::Market).put(Asked::PutMarket),
-            ("market", Some("revisions"), None, _) => Self::get(Asked::Revisions),
-            ("market", Some("revisions"), Some(number), None) => Self::get(Asked::Revision(number)),
-            ("market", Some("rollback"), None, _) => Self::post(Asked::Rollback),
-            ("plugins", None, ..) => Self::get(Asked::Plugins),
-            ("plugins", Some(name), None, _) => {
-                Self::get(Asked::Plugin(name)).put(Asked::PutPlugin(name))
-            }
-            ("plugins", Some(name), Some("differences"), None) => {
-                Self::get(Asked::Differences(name))
-            }
-            ("plugins", Some(name), Some(what), None) => {
-                Self::post(Asked::OfPlugin(name, OfPlugin::named(what)?))
-            }
-            ("pings", None, ..) => Self::get(Asked::Pings),
-            ("pings", Some(id), None, _) => Self::get(Asked::Ping(id)),
-            ("pings", Some(id), Some("replay"), None) => Self::post(Asked::ReplayPing(id)),
-            ("orders", Some(id), None, _) => Self::get(Asked::Order(id)),
-            ("leads", Some(id), None, _) => Self::get(Asked::Lead(id)),
-            ("deliveries", None, ..) => Self::get(Asked::Deliveries),
-            ("deliveries", Some(id), Some("settle"), None) => Self::post(Asked::Settle(id)),
-            _ => return None,
-        };
-        Some(served)
-    }
-
-    fn get(asked: Asked<'a>) -> Self {
-        Self {
-            get: Some(asked),
-            ..Self::default()
-        }
-    }
-
-    fn post(asked: Asked<'a>) -> Self {
-        Self {
-            post: Some(asked),
-            ..Self::default()
-        }
-    }
-
-    fn put(self, asked: Asked<'a>) -> Self {
-        Self {
-            put: Some(asked),
-            ..self
-        }
-    }
-
-    fn allow(&self) -> &'static str {
-        match (self.get, self.put) {
-            (Some(_), Some(_)) => "GET, PUT",
-            (Some(_), None) => "GET",
-            _ => "POST",
-        }
-    }
+#[cfg(test)]
+pub(super) fn served() -> impl Iterator<Item = (String, String)> {
+    let below = SERVED.iter().map(|(method, path)| {
+        let path = format!("/admin/v1/{path}");
+        (method.to_string(), path)
+    });
+    let root = ["/healthz", "/readyz", "/metrics"].map(|path| ("GET".into(), path.into()));
+    below.chain(root)
 }
 
 #[cfg(test)]
@@ -190,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_of_the_api_is_known() {
+    fn a_path_names_what_is_asked_about() {
         let of = |method, path| match Route::of(&method, path).unwrap() {
             Route::Operator(asked) => asked,
             Route::Health(question) => panic!("{question:?}"),
@@ -198,12 +176,8 @@ mod tests {
         assert_eq!(of(Method::GET, "/admin/v1/market"), Asked::Market);
         assert_eq!(of(Method::PUT, "/admin/v1/market"), Asked::PutMarket);
         assert_eq!(
-            of(Method::GET, "/admin/v1/market/revisions"),
-            Asked::Revisions
-        );
-        assert_eq!(
-            of(Method::POST, "/admin/v1/market/rollback"),
-            Asked::Rollback
+            of(Method::GET, "/admin/v1/market/revisions/7"),
+            Asked::Revision("7")
         );
         assert_eq!(
             of(Method::PUT, "/admin/v1/plugins/roof-filter"),
@@ -211,22 +185,30 @@ mod tests {
         );
         assert_eq!(
             of(Method::POST, "/admin/v1/plugins/roof-filter/canary"),
-            Asked::OfPlugin("roof-filter", OfPlugin::Canary)
+            Asked::Canary("roof-filter")
         );
-        assert_eq!(
-            of(Method::GET, "/admin/v1/plugins/roof-filter/differences"),
-            Asked::Differences("roof-filter")
-        );
-        assert_eq!(
-            of(Method::POST, "/admin/v1/pings/pg_1/replay"),
-            Asked::ReplayPing("pg_1")
-        );
-        assert_eq!(of(Method::GET, "/admin/v1/pings"), Asked::Pings);
-        assert_eq!(of(Method::GET, "/admin/v1/leads/ld_1"), Asked::Lead("ld_1"));
         assert_eq!(
             of(Method::POST, "/admin/v1/deliveries/dl_1_0/settle"),
             Asked::Settle("dl_1_0")
         );
+        assert_eq!(
+            of(Method::DELETE, "/admin/v1/leads/ld_1/personal"),
+            Asked::EraseLead("ld_1")
+        );
+        assert_eq!(
+            of(Method::GET, "/admin/v1/campaigns/west/usage"),
+            Asked::CampaignUsage("west")
+        );
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_reached() {
+        for (place, (method, template)) in SERVED.iter().enumerate() {
+            let path = format!("/admin/v1/{template}");
+            let asked = Asked::of(method, &path).unwrap();
+            let named = named_by(template, template).unwrap();
+            assert_eq!(Some(asked), Asked::at(place, named), "{path}");
+        }
     }
 
     #[test]
@@ -267,7 +249,7 @@ mod tests {
     #[test]
     fn another_method_is_told_the_right_ones() {
         let allow = |path| {
-            Route::of(&Method::DELETE, path)
+            Route::of(&Method::PATCH, path)
                 .unwrap_err()
                 .into_reply()
                 .headers()["allow"]

@@ -18,7 +18,7 @@ use http::Request;
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
-use super::{pings, plugins, read, route::OfPlugin};
+use super::{pings, plugins, read};
 use crate::http::{
     first_byte,
     problem::Problem,
@@ -28,6 +28,17 @@ use crate::http::{
 
 /// Differences, or pings of a replay, on a page, unless asked otherwise, and at most.
 const PAGE: (usize, usize) = (100, 1000);
+
+/// What is done to a plugin by `POST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OfPlugin {
+    Activate,
+    Rollback,
+    Revoke,
+    Shadow,
+    Canary,
+    Replay,
+}
 
 /// Does what `POST /plugins/{name}/…` asks.
 pub(super) async fn done(

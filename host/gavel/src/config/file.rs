@@ -9,6 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{ConfigError, Size, Span};
+use crate::http::address::PublicUrl;
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +26,7 @@ pub(super) struct File {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SupplierApi {
     pub(super) listen: Option<SocketAddr>,
+    pub(super) public_url: Option<PublicUrl>,
     pub(super) tls: Option<Tls>,
     pub(super) max_body: Option<Size>,
     pub(super) max_connections: Option<usize>,

@@ -23,7 +23,7 @@ use gavel_sandbox::SandboxSettings;
 use serde::Deserialize;
 
 use self::file::{EncryptionKey, File};
-use crate::{admin::token::AdminToken, cli::ServeArgs};
+use crate::{admin::token::AdminToken, cli::ServeArgs, http::address::PublicUrl};
 
 /// Why the configuration is of no use, in words that say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,8 @@ pub(crate) struct ConfigError(pub(crate) String);
 pub(crate) struct Config {
     /// The supplier API's address.
     pub(crate) listen: SocketAddr,
+    /// Under which URL suppliers see it, where that cannot be told from their requests.
+    pub(crate) public_url: Option<PublicUrl>,
     /// Its certificate and key, in PEM files.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Largest body of a supplier's, in bytes.
@@ -117,6 +119,7 @@ impl Config {
                 .listen
                 .or(supplier_api.listen)
                 .unwrap_or((Ipv4Addr::UNSPECIFIED, 8080).into()),
+            public_url: args.public_url.clone().or(supplier_api.public_url),
             tls: tls(args, supplier_api.tls, beside)?,
             max_body_bytes: args
                 .max_body

@@ -47,6 +47,7 @@ fn the_defaults_are_those_of_the_documentation() {
 const WHOLE: &str = r#"
     [supplier_api]
     listen = "127.0.0.1:1"
+    public_url = "https://leads.example.com/"
     tls = { cert = "c.pem", key = "/k.pem" }
     max_body = "1MiB"
     max_connections = 7
@@ -72,6 +73,10 @@ const WHOLE: &str = r#"
 #[test]
 fn the_file_says_everything_and_its_paths_are_beside_it() {
     let config = merged(&ServeArgs::default(), WHOLE, &[]).unwrap();
+    assert_eq!(
+        config.public_url.map(|url| url.to_string()).as_deref(),
+        Some("https://leads.example.com")
+    );
     assert_eq!(
         config.tls,
         Some(("/etc/gavel/c.pem".into(), "/k.pem".into()))

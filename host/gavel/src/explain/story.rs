@@ -169,12 +169,38 @@ fn tell_lead(lead: &Value) -> Vec<String> {
         ["account", "delivery", "bid", "price", "marks", "at", "id"],
         deliveries.filter_map(|row| row.try_into().ok()).collect(),
     ));
+    for delivery in list(&lead["deliveries"]) {
+        lines.extend(words(delivery));
+    }
     let entries: Vec<_> = list(&lead["ledger"])
         .map(|entry| ["at", "kind", "amount", "account"].map(|key| text(&entry[key])))
         .collect();
     if !entries.is_empty() {
         lines.push(String::new());
         lines.extend(table(["at", "booked", "amount", "account"], entries));
+    }
+    lines
+}
+
+/// What plugins and the buyer said at a delivery, try by try.
+fn words(delivery: &Value) -> Vec<String> {
+    let account = text(&delivery["account"]);
+    let mut lines = Vec::new();
+    for said in list(&delivery["words"]) {
+        let parts = ["code", "detail", "reference", "redirect_url"]
+            .iter()
+            .map(|key| (*key, text(&said[*key])))
+            .filter(|(_, said)| !said.is_empty())
+            .map(|(key, said)| format!("{key} {said}"));
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        if !parts.is_empty() {
+            lines.push(format!("  {account} said  {parts}"));
+        }
+        let logged = list(&said["log"]).map(|line| format!("  {account} logged  {}", text(line)));
+        lines.extend(logged);
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
     }
     lines
 }
@@ -250,8 +276,9 @@ ping pg_1 · campaign solar-west of sunleads · 2026-11-23T10:00:00.000Z
     fn a_post_is_told_with_its_deliveries_and_ledger() {
         let lead = json!({
             "id": "ld_1", "lead": {"state": "CA"}, "answer": {"status": "sold", "payout": "15.00"},
-            "deliveries": [{"id": "dl_1_0", "account": "first", "outcome": "sold", "marks": ["price_cut"], "bid": "25.00", "price": "20.00", "at": "T"}],
-            "ledger": [{"at": "T", "kind": "cost", "amount": "15.00"}],
+            "deliveries": [{"id": "dl_1_0", "account": "first", "outcome": "sold", "marks": ["price_cut"], "bid": "25.00", "price": "20.00", "at": "T",
+                "words": [{"reference": "R-7", "log": ["info: taken"]}]}],
+            "ledger": [{"at": "T", "kind": "cost", "amount": "15.00"}, {"at": "T", "kind": "return", "amount": "-20.00", "account": "first"}],
         });
         let told = tell(&Map::from_iter([("lead".to_owned(), lead)])).join("\n");
         assert!(
@@ -262,6 +289,11 @@ ping pg_1 · campaign solar-west of sunleads · 2026-11-23T10:00:00.000Z
             told.contains("  first    sold      25.00  20.00  price_cut  T   dl_1_0"),
             "{told}"
         );
+        assert!(
+            told.contains("\n  first said  reference R-7\n  first logged  info: taken"),
+            "{told}"
+        );
         assert!(told.contains("  T   cost    15.00"), "{told}");
+        assert!(told.contains("  T   return  -20.00  first"), "{told}");
     }
 }

@@ -38,6 +38,20 @@ pub(crate) trait Handler: Send + Sync + 'static {
 /// Held by everything that must end before the process may; whoever waits sees the last one go.
 pub(crate) type Busy = mpsc::Sender<Infallible>;
 
+/// A request's own name, in its extensions and in its answer.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(http::HeaderValue);
+
+impl RequestId {
+    /// The name of a request that came by a listener.
+    pub(crate) fn of<B>(request: &Request<B>) -> String {
+        let id = request.extensions().get::<Self>();
+        id.and_then(|id| id.0.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    }
+}
+
 /// The parts of a listener that each of its connections needs.
 #[derive(Debug)]
 pub(crate) struct Shared<H> {
@@ -102,12 +116,14 @@ pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
 
 /// Runs one request's handler, and puts on its answer what every answer carries.
 async fn handle<H: Handler>(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     shared: Shared<H>,
     requests: Requests,
 ) -> Reply {
     let received = requests.begin();
     let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let busy = shared.busy.clone();
     let work = tokio::spawn(async move {
         let reply = shared.handler.answer(request, received).await;
         drop(shared.busy);
@@ -118,10 +134,19 @@ async fn handle<H: Handler>(
         tracing::error!(api = H::API, request_id = ?id, panicked = fault.is_panic(), "a handler ended without an answer");
         Problem::new(Code::Internal).into_reply()
     });
-    requests.end();
+    reply.body_mut().holding((Serving(requests), busy));
     reply.headers_mut().insert("x-request-id", id);
     count::<H>(&reply, received);
     reply
+}
+
+/// A request that is being answered; dropped, its answer is ready to be written to its end.
+struct Serving(Requests);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 fn count<H: Handler>(reply: &Reply, received: Received) {

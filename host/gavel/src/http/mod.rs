@@ -12,7 +12,10 @@
 //! | [`json`], [`form`] | bodies, read strictly |
 //! | [`query`] | query strings, read strictly |
 //! | [`reply`], [`problem`] | answers, good and bad |
+//! | [`xml`] | the same for those who would rather have XML |
+//! | [`address`] | under which URL others see us |
 
+pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod connection;
 pub(crate) mod first_byte;
@@ -27,3 +30,4 @@ pub(crate) mod query;
 pub(crate) mod reply;
 #[cfg(test)]
 mod tests;
+pub(crate) mod xml;

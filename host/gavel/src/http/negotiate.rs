@@ -4,24 +4,102 @@ use http::{HeaderMap, header};
 
 use super::problem::{Code, Problem};
 
-/// Refuses a request that would not take what we answer with: `offered`, beside
-/// `application/problem+json` and plain JSON.
-///
-/// Only media ranges and their `q` are looked at; there is little to choose from.
-pub(crate) fn check_accept(headers: &HeaderMap, offered: &[&str]) -> Result<(), Problem> {
-    let mut ranges = headers
+/// Refuses a request that would not take what we answer with: `offered`.
+pub(crate) fn check_accept(headers: &HeaderMap, offered: &[&'static str]) -> Result<(), Problem> {
+    choose(headers, offered).map(|_| ())
+}
+
+/// Of what we can answer with, what the request would rather have: the highest `q`, the first
+/// of `offered` among equals, and that where it says nothing (RFC 9110, section 12.5.1).
+pub(crate) fn choose(
+    headers: &HeaderMap,
+    offered: &[&'static str],
+) -> Result<&'static str, Problem> {
+    let ranges: Vec<Range> = headers
         .get_all(header::ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|range| !range.is_empty())
-        .peekable();
-    if ranges.peek().is_none() || ranges.any(|range| offered.iter().any(|kind| takes(range, kind)))
-    {
-        return Ok(());
+        .map(Range::read)
+        .collect();
+    if ranges.is_empty() {
+        return offered
+            .first()
+            .copied()
+            .ok_or_else(|| Problem::new(Code::NotAcceptable));
     }
-    Err(Problem::new(Code::NotAcceptable).detail(format!("offered: {}", offered.join(", "))))
+    let mut best: Option<(&'static str, u16)> = None;
+    for kind in offered {
+        let weight = weight_of(kind, &ranges);
+        if weight > best.map_or(0, |(_, weight)| weight) {
+            best = Some((kind, weight));
+        }
+    }
+    best.map(|(kind, _)| kind).ok_or_else(|| {
+        Problem::new(Code::NotAcceptable).detail(format!("offered: {}", offered.join(", ")))
+    })
+}
+
+/// What the narrowest range that covers a media type gives it, in thousandths; 0 where none does.
+fn weight_of(kind: &str, ranges: &[Range]) -> u16 {
+    let covering = ranges.iter().filter(|range| range.covers(kind));
+    covering
+        .max_by_key(|range| (range.narrowness(), range.weight))
+        .map_or(0, |range| range.weight)
+}
+
+/// A media range such as `application/*;q=0.5`. Of its parameters only `q` is looked at: no
+/// two of our answers differ in others.
+struct Range {
+    named: String,
+    /// In thousandths.
+    weight: u16,
+}
+
+impl Range {
+    fn read(text: &str) -> Self {
+        let mut parts = text.split(';').map(str::trim);
+        let named = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|parameter| {
+            let weight = parameter
+                .strip_prefix("q=")
+                .or_else(|| parameter.strip_prefix("Q="))?;
+            thousandths(weight)
+        });
+        Self {
+            named,
+            weight: weight.unwrap_or(1000),
+        }
+    }
+
+    fn covers(&self, kind: &str) -> bool {
+        match self.named.split_once('/') {
+            Some(("*", "*")) => true,
+            Some((family, "*")) => kind.split_once('/').is_some_and(|(of, _)| of == family),
+            _ => self.named == kind,
+        }
+    }
+
+    fn narrowness(&self) -> u8 {
+        match self.named.split_once('/') {
+            Some(("*", _)) => 0,
+            Some((_, "*")) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A `q` such as `0.5`; `None` for what is none, which is taken as if it were not there.
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+    match whole {
+        "0" if digits => format!("{part:0<3}").parse().ok(),
+        "1" if digits => Some(1000),
+        _ => None,
+    }
 }
 
 /// Whether the request asks for this media type by name.
@@ -32,25 +110,8 @@ pub(crate) fn asks_for(headers: &HeaderMap, kind: &str) -> bool {
         .filter_map(|value| value.to_str().ok());
     values
         .flat_map(|value| value.split(','))
-        .any(|range| !range.contains('*') && takes(range.trim(), kind))
-}
-
-/// Whether a media range such as `application/*;q=0.5` covers a media type.
-fn takes(range: &str, kind: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let named = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let refused = parts.any(|parameter| {
-        let weight = parameter
-            .strip_prefix("q=")
-            .or_else(|| parameter.strip_prefix("Q="));
-        weight.and_then(|weight| weight.parse::<f32>().ok()) == Some(0.0)
-    });
-    let covers = match named.split_once('/') {
-        Some(("*", "*")) => true,
-        Some((family, "*")) => kind.split_once('/').is_some_and(|(of, _)| of == family),
-        _ => named == kind,
-    };
-    covers && !refused
+        .map(|range| Range::read(range.trim()))
+        .any(|range| range.named == kind && range.weight > 0)
 }
 
 /// The media type that a client gave its body, in lower case and without parameters; empty

@@ -4,16 +4,23 @@
 //! the client sent, so no personal value and no secret can come back, or into a log, by way
 //! of an error. Names of fields are repeated, which the market crate makes safe.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use gavel_exchange::api::{MarketRefused, OperatorRefused, PluginRefused, Refusal};
+use gavel_exchange::{
+    api::{MarketRefused, OperatorRefused, PluginRefused, Refusal, ReturnNotTaken},
+    contract::LinkRefused,
+    events::NotHeard,
+};
 use gavel_market::{file::MarketError, lead::FieldError, reason::FieldCode};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::reply::{self, Reply};
+use super::{
+    reply::{self, Notation, Reply},
+    xml,
+};
 
 /// One line for each code of the API: variant, word, status, title.
 macro_rules! codes {
@@ -44,6 +51,8 @@ codes! {
     Malformed "malformed" BAD_REQUEST "The body cannot be read";
     Unauthenticated "unauthenticated" UNAUTHORIZED "A valid key is needed";
     CampaignNotActive "campaign_not_active" FORBIDDEN "The campaign is not active";
+    LinkInvalid "link_invalid" FORBIDDEN "The link opens nothing";
+    LinkExpired "link_expired" FORBIDDEN "The link has expired";
     NotFound "not_found" NOT_FOUND "There is no such thing";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "This method is not served here";
     NotAcceptable "not_acceptable" NOT_ACCEPTABLE "The answer does not come in that form";
@@ -59,6 +68,12 @@ codes! {
     NothingActive "nothing_active" CONFLICT "The plugin has no active version";
     NoMarket "no_market" CONFLICT "No market is in force";
     AlreadySettled "already_settled" CONFLICT "The delivery is not unconfirmed";
+    ReturnTooLate "return_too_late" CONFLICT "The time to give the delivery back is over";
+    ReturnLimit "return_limit" CONFLICT "No more of the month's deliveries may be given back";
+    AlreadyReturned "already_returned" CONFLICT "The delivery was given back before";
+    NotReturnable "not_returnable" CONFLICT "The delivery cannot be given back";
+    AlreadyDecided "already_decided" CONFLICT "The return was accepted or declined before";
+    NotRetryable "not_retryable" CONFLICT "The delivery cannot be tried again";
     OrderExpired "order_expired" GONE "The order has expired";
     RevisionConflict "revision_conflict" PRECONDITION_FAILED "The market is at another revision";
     TooLarge "too_large" PAYLOAD_TOO_LARGE "The body is too large";
@@ -67,6 +82,8 @@ codes! {
     InvalidFields "invalid_fields" UNPROCESSABLE_ENTITY "Fields are missing or wrong";
     InvalidMarket "invalid_market" UNPROCESSABLE_ENTITY "The market has errors";
     PluginRefused "plugin_refused" UNPROCESSABLE_ENTITY "The gate refused the plugin";
+    RateLimited "rate_limited" TOO_MANY_REQUESTS "The campaign's requests come too fast";
+    CampaignCapReached "campaign_cap_reached" TOO_MANY_REQUESTS "The campaign's cap is reached";
     IdempotencyKeyReused "idempotency_key_reused" UNPROCESSABLE_ENTITY "The idempotency key was used for another request";
     Internal "internal" INTERNAL_SERVER_ERROR "The host cannot answer";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Too much is in flight";
@@ -163,9 +180,22 @@ impl Problem {
             )
     }
 
+    /// Too many requests: in whole seconds, since the header knows no others, and none too early.
+    fn rate_limited(retry_after: Duration) -> Self {
+        let begun = u64::from(retry_after.subsec_nanos() > 0);
+        let seconds = retry_after.as_secs().saturating_add(begun).max(1);
+        Self::new(Code::RateLimited)
+            .detail("wait for as many seconds as the header Retry-After says")
+            .header(header::RETRY_AFTER, seconds.into())
+    }
+
     /// A path that is served, but not by this method.
-    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self::new(Code::MethodNotAllowed).header(header::ALLOW, HeaderValue::from_static(allow))
+    pub(crate) fn method_not_allowed(allow: impl AsRef<str>) -> Self {
+        let problem = Self::new(Code::MethodNotAllowed);
+        match HeaderValue::from_str(allow.as_ref()) {
+            Ok(allow) => problem.header(header::ALLOW, allow),
+            Err(_) => problem,
+        }
     }
 
     /// Says more, in words of this program.
@@ -227,13 +257,21 @@ impl Problem {
         serde_json::to_vec(&document).unwrap_or_default().into()
     }
 
-    /// As an answer.
+    /// As an answer in JSON.
     pub(crate) fn into_reply(self) -> Reply {
-        let mut reply = reply::with_body(
-            self.code.status(),
-            "application/problem+json",
-            self.document(),
-        );
+        self.into_reply_in(Notation::Json)
+    }
+
+    /// As an answer in this notation.
+    pub(crate) fn into_reply_in(self, notation: Notation) -> Reply {
+        let (content_type, body) = match notation {
+            Notation::Json => ("application/problem+json", self.document()),
+            Notation::Xml | Notation::TextXml => {
+                let document = serde_json::from_slice(&self.document()).unwrap_or_default();
+                ("application/problem+xml", xml::problem(&document).into())
+            }
+        };
+        let mut reply = reply::with_body(self.code.status(), content_type, body);
         reply.headers_mut().extend(
             self.more
                 .headers
@@ -267,7 +305,9 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NotFound => Self::new(Code::NotFound),
             Refusal::WrongChannel => Self::new(Code::WrongChannel),
+            Refusal::RateLimited { retry_after } => Self::rate_limited(retry_after),
             Refusal::CampaignNotActive => Self::new(Code::CampaignNotActive),
+            Refusal::CampaignCapReached => Self::new(Code::CampaignCapReached),
             Refusal::InvalidFields(errors) => Self::fields(&errors),
             Refusal::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused),
             Refusal::PostInProgress => Self::new(Code::PostInProgress),
@@ -280,17 +320,65 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<LinkRefused> for Problem {
+    fn from(refused: LinkRefused) -> Self {
+        match refused {
+            LinkRefused::Invalid => Self::new(Code::LinkInvalid)
+                .detail("it may have been cut short on its way to you; ask whoever gave you this link for it again"),
+            LinkRefused::Expired => Self::new(Code::LinkExpired)
+                .detail("ask whoever gave you this link for a new one, or send your key"),
+        }
+    }
+}
+
 impl From<OperatorRefused> for Problem {
     fn from(refused: OperatorRefused) -> Self {
         match refused {
             OperatorRefused::NotFound => Self::new(Code::NotFound),
             OperatorRefused::AlreadySettled => Self::new(Code::AlreadySettled),
+            OperatorRefused::NotRetryable => Self::new(Code::NotRetryable),
             OperatorRefused::AboveBid => {
                 Self::field("price", FieldCode::OutOfRange, "at most the bid")
             }
             OperatorRefused::Broken => {
                 Self::new(Code::Internal).detail("the store cannot keep it; see the host's log")
             }
+        }
+    }
+}
+
+impl From<ReturnNotTaken> for Problem {
+    fn from(not_taken: ReturnNotTaken) -> Self {
+        let of_reason = |code, message| Self::field("reason", code, message);
+        match not_taken {
+            ReturnNotTaken::Refused(refused) => refused.into(),
+            ReturnNotTaken::TooLate => Self::new(Code::ReturnTooLate),
+            ReturnNotTaken::Limit => Self::new(Code::ReturnLimit),
+            ReturnNotTaken::AlreadyReturned => Self::new(Code::AlreadyReturned),
+            ReturnNotTaken::NotReturnable => Self::new(Code::NotReturnable)
+                .detail("it was not sold, or the account has no `returns` in the market"),
+            ReturnNotTaken::AlreadyDecided => Self::new(Code::AlreadyDecided),
+            ReturnNotTaken::NoReason => {
+                of_reason(FieldCode::Missing, "why the buyer gives the delivery back")
+            }
+            ReturnNotTaken::LongReason => of_reason(FieldCode::TooLong, "at most 500 characters"),
+            ReturnNotTaken::ControlCharacters => {
+                of_reason(FieldCode::NotAllowed, "no control characters")
+            }
+            ReturnNotTaken::LooksPersonal => of_reason(
+                FieldCode::LooksPersonal,
+                "a reason is kept for good: leave out what tells who the consumer is",
+            ),
+        }
+    }
+}
+
+impl From<NotHeard> for Problem {
+    fn from(not_heard: NotHeard) -> Self {
+        match not_heard {
+            NotHeard::TooMany => Self::new(Code::Overloaded)
+                .detail("as many listen to events as may; end another stream first"),
+            NotHeard::Closed => Self::new(Code::ShuttingDown),
         }
     }
 }
@@ -412,6 +500,17 @@ mod tests {
         ] {
             let (parts, _) = written(refusal.into()).await;
             assert!(parts.headers.contains_key("retry-after"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_said_in_whole_seconds_and_never_too_early() {
+        for (left_ms, said) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (2_500, "3")] {
+            let retry_after = Duration::from_millis(left_ms);
+            let (parts, body) = written(Refusal::RateLimited { retry_after }.into()).await;
+            assert_eq!(parts.status, 429);
+            assert_eq!(parts.headers["retry-after"], said, "{left_ms} ms");
+            assert_eq!(body["code"], "rate_limited");
         }
     }
 

@@ -1,6 +1,6 @@
 //! `gavel plugin list`: the versions that a host has.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     cli::ListArgs,
@@ -20,11 +20,10 @@ const HISTORY_MAX: usize = 10;
 /// Every version of all plugins, or all about one.
 pub(super) async fn run(args: &ListArgs) -> Result<(), Failure> {
     let host = AdminClient::new(&args.admin)?;
-    let path = match &args.name {
-        Some(name) => format!("plugins/{name}"),
-        None => "plugins".to_owned(),
+    let answer = match &args.name {
+        Some(name) => ok(host.get(&format!("plugins/{name}")).await?)?,
+        None => json!({"items": host.list("plugins").await?, "next": null}),
     };
-    let answer = ok(host.get(&path).await?)?;
     if args.json {
         out::line(&serde_json::to_string_pretty(&answer).unwrap_or_default());
         return Ok(());
@@ -135,8 +134,6 @@ pub(super) fn microseconds(us: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn plain(lines: &[String]) -> String {

@@ -15,6 +15,8 @@ pub(super) enum Route<'a> {
     Direct(&'a str),
     /// `GET /v1/leads/{lead_id}`
     Status(&'a str),
+    /// `GET /v1/campaigns/{campaign}/instructions`
+    Instructions(&'a str),
 }
 
 impl<'a> Route<'a> {
@@ -39,6 +41,9 @@ impl<'a> Route<'a> {
             }
             (Some("campaigns"), Some(campaign), Some("lead"), None) => {
                 (Self::Direct(campaign), Method::POST, "POST")
+            }
+            (Some("campaigns"), Some(campaign), Some("instructions"), None) => {
+                (Self::Instructions(campaign), Method::GET, "GET")
             }
             (Some("leads"), Some(lead), None, None) => (Self::Status(lead), Method::GET, "GET"),
             _ => return Err(Problem::new(Code::NotFound)),
