@@ -137,9 +137,8 @@ async fn an_order_is_posted_under_the_revision_that_quoted_it_after_a_restart_to
 #[tokio::test]
 async fn a_bad_market_is_refused_with_every_error_and_the_last_good_one_stays() {
     let buyer = buyer(OnPing::never(), OnPost::accept()).await;
-    let market = Market::of([
-        Account::fixed("one", "20.00", &buyer).with("caps = { per_day = 5 }\nhodl = \"post\"")
-    ]);
+    let market =
+        Market::of([Account::fixed("one", "20.00", &buyer).with("caps = 5\nhodl = \"post\"")]);
     let good = Market::of([Account::fixed("one", "20.00", &buyer)]);
     let host = Host::start(&good).await;
     let before = host.get("/market").await["revision"].clone();
@@ -157,7 +156,7 @@ async fn a_bad_market_is_refused_with_every_error_and_the_last_good_one_stays() 
             .unwrap()
     };
     assert!(
-        message("accounts.one.caps").contains("not yet served"),
+        message("accounts.one.caps").contains("a table is expected"),
         "{problem}"
     );
     assert!(

@@ -13,7 +13,7 @@ use gavel_example_solar::{
 };
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 
-use crate::harness::{Account, Host, Market, buyer, eventually, object, pinged};
+use crate::harness::{Account, Host, Market, buyer, enquiry, eventually, object};
 
 /// How often the host is killed.
 const CRASHES: u64 = 20;
@@ -38,7 +38,7 @@ async fn supply(host: &Host, seed: u64) -> Known {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut known = Known::default();
     loop {
-        let order = match host.ping_lead(pinged()).await {
+        let order = match host.ping_lead(enquiry()).await {
             Ok(PingAnswer::Bid { ping_order_id, .. }) => ping_order_id,
             Ok(PingAnswer::NoBid { .. }) => continue,
             Err(_) => return known,

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench budgets                 # about three minutes once it is built
 //! cargo bench --bench budgets -- --seconds 1  # a quicker, rougher look
+//! cargo bench --bench budgets -- --expire 1000000  # orders that expire: size, memory, throughput
 //! ```
 //!
 //! Everything runs on this machine, load generator included: the bare hyper server and each
@@ -15,6 +16,8 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -26,6 +29,7 @@
 mod harness;
 
 mod bare;
+mod expiry;
 mod load;
 mod many;
 mod swaps;
@@ -56,7 +60,17 @@ fn main() {
         .and_then(|at| args.get(at + 1))
         .and_then(|text| text.parse().ok())
         .unwrap_or(4);
+    if let Some(at) = args.iter().position(|arg| arg == "--expire") {
+        let orders = args.get(at + 1).and_then(|text| text.parse().ok());
+        return runtime.block_on(expire(orders.unwrap_or(expiry::ORDERS)));
+    }
     runtime.block_on(measure(Duration::from_secs(seconds)));
+}
+
+async fn expire(orders: u64) {
+    say("building the plugins, starting the host");
+    let buyer = harness::buyer(OnPing::never(), OnPost::accept()).await;
+    expiry::measure(&buyer, orders).await;
 }
 
 #[allow(clippy::too_many_lines)] // one table, row by row

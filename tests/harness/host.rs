@@ -9,7 +9,7 @@ use std::{
 
 use gavel_example_solar::supplier::{Ping, PingAnswer, Post, PostAnswer, Supplier, SupplierError};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, body::Bytes};
+use hyper::{HeaderMap, Method, Request, body::Bytes};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -21,7 +21,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{CAMPAIGN, Market, object, personal, pinged, within};
+use super::{CAMPAIGN, Market, described, enquiry, object, personal, within};
 
 /// The operator's token in every test.
 pub(crate) const ADMIN_TOKEN: &str = "black-box-operator-token";
@@ -137,9 +137,9 @@ impl Host {
         Supplier::new(self.api, Market::key())
     }
 
-    /// Pings the usual lead.
+    /// Pings the usual lead, of a new consumer.
     pub(crate) async fn ping(&self) -> PingAnswer {
-        self.ping_lead(pinged()).await.expect("understood")
+        self.ping_lead(enquiry()).await.expect("understood")
     }
 
     /// Pings these fields.
@@ -188,6 +188,17 @@ impl Host {
             .await
     }
 
+    /// Posts a lead directly: the status and what it says.
+    pub(crate) async fn direct(&self, lead: Map<String, Value>) -> (u16, Value) {
+        let path = format!("/v1/campaigns/{CAMPAIGN}/lead");
+        self.send(&path, json!({ "lead": lead })).await
+    }
+
+    /// Sends a supplier's request in JSON: the status and what it says.
+    pub(crate) async fn send(&self, path: &str, body: Value) -> (u16, Value) {
+        send_as(&self.supplier(), path, body).await
+    }
+
     /// Asks the admin API.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self
@@ -205,13 +216,26 @@ impl Host {
         body: impl Into<Bytes>,
         content_type: &str,
     ) -> (u16, Value) {
-        let request = Request::builder()
-            .method(method)
+        self.admin_with(method, path, body, &[("content-type", content_type)])
+            .await
+    }
+
+    /// The same, with these headers; the answer is held against what the API says of itself.
+    pub(crate) async fn admin_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
+        let mut request = Request::builder()
+            .method(method.clone())
             .uri(format!("http://{}/admin/v1{path}", self.admin))
-            .header("authorization", format!("Bearer {ADMIN_TOKEN}"))
-            .header("content-type", content_type)
-            .body(Full::new(body.into()))
-            .expect("a request");
+            .header("authorization", format!("Bearer {ADMIN_TOKEN}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
         let answer = within("the admin API answers", self.http.request(request))
             .await
             .expect("answered");
@@ -222,10 +246,33 @@ impl Host {
             .await
             .expect("whole")
             .to_bytes();
-        (
-            status,
-            serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body))),
-        )
+        let body =
+            serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body)));
+        described::check(&method, path, status, &body);
+        (status, body)
+    }
+
+    /// Asks the supplier API anything: the status, the headers and the body.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (u16, HeaderMap, Bytes) {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.api));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        let answer = within("the supplier API answers", self.http.request(request))
+            .await
+            .expect("answered");
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.expect("whole").to_bytes();
+        (parts.status.as_u16(), parts.headers, body)
     }
 
     /// What stands at the admin listener's root, which needs no token.
@@ -297,6 +344,16 @@ impl Host {
     pub(crate) fn admin_url(&self) -> String {
         format!("http://{}", self.admin)
     }
+}
+
+/// Sends a supplier's request in JSON: the status and what it says.
+pub(crate) async fn send_as(supplier: &Supplier, path: &str, body: Value) -> (u16, Value) {
+    let sent = supplier.send_raw(path, "application/json", body.to_string());
+    let (status, _, body) = within("the supplier API answers", sent)
+        .await
+        .expect("answered");
+    let body = serde_json::from_slice(&body).expect("JSON");
+    (status.as_u16(), body)
 }
 
 async fn launch(folder: &Path, env: &[(String, String)]) -> (Child, SocketAddr, SocketAddr) {

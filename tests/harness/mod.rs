@@ -1,14 +1,19 @@
 //! A host of a test's own, and the market that it serves.
 
+pub(crate) mod described;
 mod host;
 mod market;
 mod moody;
 
-pub(crate) use host::{ADMIN_TOKEN, Host};
+pub(crate) use host::{ADMIN_TOKEN, Host, send_as};
 pub(crate) use market::{Account, CAMPAIGN, Market};
 pub(crate) use moody::{digest, moody, numbered};
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use gavel_example_solar::{
     buyers::{Format, MockBuyer, OnPing, OnPost, Setup},
@@ -79,6 +84,26 @@ pub(crate) async fn buyer(ping: OnPing, post: OnPost) -> MockBuyer {
 /// The fields of a ping that the test market takes.
 pub(crate) fn pinged() -> Map<String, Value> {
     object(json!({"state": "CA", "zip": "90210", "monthly_bill": "180", "homeowner": true}))
+}
+
+/// The same with something that no other consumer has: leads that are the same in all fields are
+/// duplicates.
+pub(crate) fn enquiry() -> Map<String, Value> {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    // Every month has the first 28 days.
+    let (year, month, day) = (2000 + number / 336, 1 + number / 28 % 12, 1 + number % 28);
+    let mut lead = pinged();
+    let install_by = format!("{year}-{month:02}-{day:02}");
+    lead.insert("install_by".into(), install_by.into());
+    lead
+}
+
+/// A whole lead, of a consumer of its own.
+pub(crate) fn whole() -> Map<String, Value> {
+    let mut lead = enquiry();
+    lead.extend(personal());
+    lead
 }
 
 /// The personal fields of the same lead; every value occurs nowhere else in the project.

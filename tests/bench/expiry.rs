@@ -1,0 +1,125 @@
+//! Orders that are never posted to: how the store's folder, the host's memory and its throughput
+//! level off while a steady load opens them, and they expire and are erased.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use gavel_example_solar::buyers::MockBuyer;
+
+use crate::{
+    QUIET, TERMS,
+    harness::{Account, Host, Market},
+    load::Load,
+    say,
+};
+
+/// Orders that are opened where nobody says how many.
+pub(crate) const ORDERS: u64 = 100_000;
+
+/// How long a quote stands: short, so that orders expire from the first seconds on.
+const WINDOW: &str = "5s";
+
+/// How long pings and orders are kept.
+const KEPT: &str = "60s";
+
+/// Rows of the table, about: each is one stretch of the load.
+const ROWS: u64 = 40;
+
+/// One stretch of the load, and how things stood after it.
+struct Row {
+    at: Duration,
+    orders: u64,
+    per_second: f64,
+    store_mib: f64,
+    resident_mib: f64,
+}
+
+/// Bytes of all files under a folder, in MiB.
+fn size_mib(folder: &Path) -> f64 {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0.0;
+    };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(there) if there.is_dir() => size_mib(&entry.path()),
+            Ok(there) => there.len() as f64 / f64::from(1 << 20),
+            // Erased between being listed and being looked at.
+            Err(_) => 0.0,
+        })
+        .sum()
+}
+
+fn market(buyer: &MockBuyer) -> String {
+    let accounts = (0..10).map(|at| Account::fixed(&format!("a{at}"), &format!("2{at}.00"), buyer));
+    let terms = format!("{TERMS}\nwindow = \"{WINDOW}\"");
+    let kept = format!("currency = \"USD\"\nretention = \"{KEPT}\"\nping_retention = \"{KEPT}\"");
+    Market::of(accounts)
+        .on_terms(&terms)
+        .toml()
+        .replacen("currency = \"USD\"", &kept, 1)
+}
+
+/// Opens so many orders and prints the table.
+pub(crate) async fn measure(buyer: &MockBuyer, orders: u64) {
+    let host = Host::start_with(&market(buyer), QUIET).await;
+    let began = Instant::now();
+    // A short first stretch says how long one must be for the rows to be as many as wanted.
+    let first = Load::to(host.api).run(Duration::from_secs(1)).await;
+    let stretch = (orders as f64 / first.per_second / ROWS as f64).clamp(1.0, 30.0);
+    let (mut opened, mut rows) = (first.per_second as u64, Vec::new());
+    println!("| after s | orders | pings/s | store MiB | resident MiB |\n|---|---|---|---|---|");
+    while opened < orders {
+        let from = Instant::now();
+        let measured = Load::to(host.api)
+            .run(Duration::from_secs_f64(stretch))
+            .await;
+        opened += (measured.per_second * from.elapsed().as_secs_f64()) as u64;
+        let row = Row {
+            at: began.elapsed(),
+            orders: opened,
+            per_second: measured.per_second,
+            store_mib: size_mib(&host.folder().join("data")),
+            resident_mib: host.resident_mib(),
+        };
+        println!(
+            "| {:.0} | {} | {:.0} | {:.0} | {:.0} |",
+            row.at.as_secs_f64(),
+            row.orders,
+            row.per_second,
+            row.store_mib,
+            row.resident_mib
+        );
+        rows.push(row);
+    }
+    say("done");
+    summary(&rows);
+}
+
+fn summary(rows: &[Row]) {
+    let tenth = rows.len().div_ceil(10);
+    let mean = |rows: &[Row], figure: fn(&Row) -> f64| {
+        rows.iter().map(figure).sum::<f64>() / rows.len() as f64
+    };
+    let (early, late) = (&rows[..tenth], &rows[rows.len() - tenth..]);
+    let half = rows.len() / 2;
+    let throughput: fn(&Row) -> f64 = |row| row.per_second;
+    println!(
+        "throughput of the last tenth ÷ the first tenth: {:.2} (budget ≥ 0.8)",
+        mean(late, throughput) / mean(early, throughput)
+    );
+    for (what, figure) in [
+        ("store", (|row| row.store_mib) as fn(&Row) -> f64),
+        ("resident memory", |row| row.resident_mib),
+    ] {
+        let most = rows[half..].iter().map(figure).fold(0.0, f64::max);
+        println!(
+            "{what}: {:.0} MiB half way, {:.0} MiB at most after that, {:.0} MiB at the end",
+            figure(&rows[half]),
+            most,
+            mean(late, figure)
+        );
+    }
+}
