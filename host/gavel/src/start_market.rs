@@ -7,10 +7,12 @@ use gavel_exchange::{
     api::{Limits, MarketRefused, OperatorRefused, RevisionView, Upload},
 };
 use gavel_market::ids::Digest;
+use gavel_store::audit::{BY_ITSELF, Note, on_behalf};
 
 use crate::{
     check::counted,
     config::{Size, Span},
+    http::first_byte::now,
     market_file::{Fault, MarketFile},
     out::Failure,
 };
@@ -40,7 +42,7 @@ pub(crate) async fn apply(exchange: &Exchange, path: Option<&Path>) -> Result<()
             tracing::info!(file = %path.display(), revision = active.map(|view| view.revision), "the market file is the one that was applied last: the revision in force stands");
             return Ok(());
         }
-        Ok(file) => match put(exchange, &file).await {
+        Ok(file) => match on_behalf(by_itself(), put(exchange, &file)).await {
             Ok(revision) => {
                 tracing::info!(file = %path.display(), revision, "the market file was applied");
                 return Ok(());
@@ -55,6 +57,16 @@ pub(crate) async fn apply(exchange: &Exchange, path: Option<&Path>) -> Result<()
             Ok(())
         }
         None => Err(refusal),
+    }
+}
+
+/// Whom the audit trail names for a market that no request brought.
+fn by_itself() -> Note {
+    Note {
+        at_ms: now().unix_ms,
+        token: BY_ITSELF.to_owned(),
+        what: "market file at the start".to_owned(),
+        request_id: "start".to_owned(),
     }
 }
 

@@ -15,12 +15,16 @@ use crate::{
 
 const AUDIT: &str = "audit record";
 
+/// Stands in a [`Note`] for what the host does without being asked: a market file at its start, a
+/// canary that ends by itself.
+pub const BY_ITSELF: &str = "host";
+
 /// On whose behalf something is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// Unix time in milliseconds of the request.
     pub at_ms: u64,
-    /// Which token, by the first digits of its digest.
+    /// Which token, by the first digits of its digest; or [`BY_ITSELF`].
     pub token: String,
     /// What is asked for, such as `POST /deliveries/dl_…/settle`; nothing personal, no secret.
     pub what: String,

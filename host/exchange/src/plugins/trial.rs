@@ -10,7 +10,10 @@ use std::sync::{
 };
 
 use gavel_market::ids::{Digest, PluginName};
-use gavel_store::{EndedTrial, StoreError, Trial, TrialMode};
+use gavel_store::{
+    EndedTrial, StoreError, Trial, TrialMode,
+    audit::{BY_ITSELF, Note, on_behalf},
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -212,7 +215,13 @@ async fn watch(inner: Weak<Inner>, name: PluginName, kept: Trial, told: oneshot:
         "was a canary and did worse than the active version",
     );
     let ended = trial.ended(why, true);
-    if let Err(error) = inner.store.end_trial(name, ended).await {
+    let note = Note {
+        at_ms: clock::unix_ms(),
+        token: BY_ITSELF.to_owned(),
+        what: format!("canary of {name} rolled back"),
+        request_id: "canary".to_owned(),
+    };
+    if let Err(error) = on_behalf(note, inner.store.end_trial(name, ended)).await {
         tracing::error!(%error, "the end of a canary could not be kept");
     }
 }

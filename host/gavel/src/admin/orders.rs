@@ -167,10 +167,17 @@ fn order_fields(view: &OrderView, id: &str) -> Map<String, Value> {
         "revision": order.revision,
         "answer": answer.map(told),
     });
-    match fields {
+    let mut fields = match fields {
         Value::Object(fields) => fields,
         _ => Map::new(),
+    };
+    if let Some(sub_id) = &order.sub_id {
+        fields.insert("sub_id".to_owned(), json!(sub_id));
     }
+    if order.test {
+        fields.insert("test".to_owned(), json!(true));
+    }
+    fields
 }
 
 /// The ranked bids, best first.

@@ -114,8 +114,8 @@ pub(super) const ERRORS: &[Error] = &[
     Error {
         status: 409,
         code: "already_posted",
-        at: &[Post],
-        when: "The order was settled with another lead.",
+        at: &[Post, Direct],
+        when: "The order was settled with another lead, or the same lead so long ago that its answer is not kept any more.",
         then: "Ping again for the other lead.",
     },
     Error {
