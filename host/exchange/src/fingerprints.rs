@@ -78,10 +78,16 @@ pub(crate) fn of_post(
             until_ms: until_ms(within),
         })
     });
+    // Whichever of the supplier's campaigns gets it again looks back over its own window.
+    let campaigns = markets.iter().flat_map(|market| market.campaigns.values());
+    let longest = campaigns
+        .filter(|other| other.supplier == *supplier && other.lead_type.id == lead.lead_type().id)
+        .map(|other| other.window)
+        .fold(window, Duration::max);
     let whole = Fingerprint {
         field: None,
         hash: of_lead(store, supplier, lead),
-        until_ms: until_ms(window),
+        until_ms: until_ms(longest),
     };
     of_fields.chain([whole]).collect()
 }

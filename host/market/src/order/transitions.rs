@@ -1,6 +1,6 @@
 //! What may happen to an order, each as one compare-and-set.
 
-use super::{Delivery, DeliveryState, Order, OrderState, Post, PostAnswer};
+use super::{Delivery, DeliveryState, Next, Order, OrderState, Post, PostAnswer};
 use crate::{
     auction::{self, Terms},
     duplicates::Fingerprint,
@@ -428,6 +428,16 @@ impl Order {
     pub fn finish(&mut self, terms: &Terms, now_ms: u64) -> Result<(), BeginRefused> {
         if self.state != OrderState::Accepted {
             return Err(BeginRefused::NotDelivering);
+        }
+        // An operator may have had one tried again since whoever ends it looked.
+        let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Retrying(_));
+        let again = self.deliveries().iter().any(waits)
+            && matches!(
+                self.next(terms, &[], now_ms),
+                Next::Deliver(_) | Next::RetryAt(_)
+            );
+        if again {
+            return Err(BeginRefused::AlreadyTried);
         }
         self.fail_retries(now_ms);
         self.mark_partial_loss(terms);

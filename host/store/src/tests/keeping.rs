@@ -163,7 +163,7 @@ async fn an_unconfirmed_test_is_nobodys_to_look_after_and_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn after_all_retention_only_ledger_and_counts_are_left() {
+async fn after_all_retention_only_ledger_counts_and_sums_are_left() {
     let (_folder, store) = fresh();
     let sold = id(NOW_MS, 1);
     store.opened(sold, 3).await;
@@ -189,7 +189,13 @@ async fn after_all_retention_only_ledger_and_counts_are_left() {
     let left: BTreeSet<u8> = (0..=255)
         .filter(|tag| !stored_with(&store, *tag).is_empty())
         .collect();
-    let kept = [keys::META[0], keys::ledger(sold.lead())[0], keys::USAGE];
+    let kept = [
+        keys::META[0],
+        keys::ledger(sold.lead())[0],
+        keys::USAGE,
+        keys::PING_SUMS,
+        keys::ACCOUNT_SUMS,
+    ];
     assert_eq!(left, BTreeSet::from(kept));
     let usage = store.usage(&sample::account(0));
     assert_eq!(usage.counted(Period::Total, NOW_MS).sold, 1);

@@ -326,6 +326,16 @@ fn an_unreachable_account_is_tried_again_later_and_not_past_a_deadline() {
         order.delivery(0).map(|delivery| delivery.state),
         Some(DeliveryState::Failed)
     );
+    // An operator is quicker than whoever was about to end it: it goes on.
+    order.retry_by_hand(0, NOW_MS + 6_001).expect("failed");
+    assert_eq!(
+        order.finish(&terms, NOW_MS + 6_002),
+        Err(BeginRefused::AlreadyTried)
+    );
+    assert_eq!(
+        order.next(&terms, &[], NOW_MS + 6_002),
+        Next::Deliver(vec![0])
+    );
 }
 
 #[test]
