@@ -114,6 +114,11 @@ fn wind_up(order: &mut Order, terms: &Terms) -> Vec<Taking> {
         drop(order.settle_by_hand(bid, None, at_ms));
     }
     if order.state == OrderState::Accepted {
+        // What waits to be tried again would go on: it is given up first.
+        let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Retrying(_));
+        if order.deliveries().iter().any(waits) {
+            order.erase(at_ms);
+        }
         order.finish(terms, at_ms).expect("accepted");
     }
     order.takings()
