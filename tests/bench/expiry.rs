@@ -24,6 +24,12 @@ const WINDOW: &str = "5s";
 /// How long pings and orders are kept.
 const KEPT: &str = "60s";
 
+/// What is left of the throughput at the start, at least.
+const THROUGHPUT: f64 = 0.8;
+
+/// How much more than half way the store and the memory may be afterwards.
+const LEVEL: f64 = 1.15;
+
 /// Rows of the table, about: each is one stretch of the load.
 const ROWS: u64 = 40;
 
@@ -34,6 +40,10 @@ struct Row {
     per_second: f64,
     store_mib: f64,
     resident_mib: f64,
+    /// What erasing what is due took the last time, in seconds.
+    sweep_s: f64,
+    /// How old the pings are that are counted for reports, in seconds.
+    reports_s: f64,
 }
 
 /// Bytes of all files under a folder, in MiB.
@@ -50,6 +60,13 @@ fn size_mib(folder: &Path) -> f64 {
             Err(_) => 0.0,
         })
         .sum()
+}
+
+/// The figure under this name among the host's metrics.
+fn metric(metrics: &str, name: &str) -> f64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|figure| figure.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 fn market(buyer: &MockBuyer) -> String {
@@ -70,27 +87,34 @@ pub(crate) async fn measure(buyer: &MockBuyer, orders: u64) {
     let first = Load::to(host.api).run(Duration::from_secs(1)).await;
     let stretch = (orders as f64 / first.per_second / ROWS as f64).clamp(1.0, 30.0);
     let (mut opened, mut rows) = (first.per_second as u64, Vec::new());
-    println!("| after s | orders | pings/s | store MiB | resident MiB |\n|---|---|---|---|---|");
+    println!(
+        "| after s | orders | pings/s | store MiB | resident MiB | sweep s | reports behind s |\n|---|---|---|---|---|---|---|"
+    );
     while opened < orders {
         let from = Instant::now();
         let measured = Load::to(host.api)
             .run(Duration::from_secs_f64(stretch))
             .await;
         opened += (measured.per_second * from.elapsed().as_secs_f64()) as u64;
+        let metrics = host.root("/metrics").await;
         let row = Row {
             at: began.elapsed(),
             orders: opened,
             per_second: measured.per_second,
             store_mib: size_mib(&host.folder().join("data")),
             resident_mib: host.resident_mib(),
+            sweep_s: metric(&metrics, "gavel_sweep_seconds "),
+            reports_s: metric(&metrics, "gavel_report_behind_seconds "),
         };
         println!(
-            "| {:.0} | {} | {:.0} | {:.0} | {:.0} |",
+            "| {:.0} | {} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} |",
             row.at.as_secs_f64(),
             row.orders,
             row.per_second,
             row.store_mib,
-            row.resident_mib
+            row.resident_mib,
+            row.sweep_s,
+            row.reports_s
         );
         rows.push(row);
     }
@@ -98,6 +122,7 @@ pub(crate) async fn measure(buyer: &MockBuyer, orders: u64) {
     summary(&rows);
 }
 
+/// What the figures show; fails where they are not what is promised.
 fn summary(rows: &[Row]) {
     let tenth = rows.len().div_ceil(10);
     let mean = |rows: &[Row], figure: fn(&Row) -> f64| {
@@ -106,20 +131,20 @@ fn summary(rows: &[Row]) {
     let (early, late) = (&rows[..tenth], &rows[rows.len() - tenth..]);
     let half = rows.len() / 2;
     let throughput: fn(&Row) -> f64 = |row| row.per_second;
-    println!(
-        "throughput of the last tenth ÷ the first tenth: {:.2} (budget ≥ 0.8)",
-        mean(late, throughput) / mean(early, throughput)
-    );
+    let ratio = mean(late, throughput) / mean(early, throughput);
+    println!("throughput of the last tenth ÷ the first tenth: {ratio:.2} (budget ≥ {THROUGHPUT})");
+    assert!(ratio >= THROUGHPUT, "throughput falls");
     for (what, figure) in [
         ("store", (|row| row.store_mib) as fn(&Row) -> f64),
         ("resident memory", |row| row.resident_mib),
     ] {
         let most = rows[half..].iter().map(figure).fold(0.0, f64::max);
+        let then = figure(&rows[half]);
         println!(
-            "{what}: {:.0} MiB half way, {:.0} MiB at most after that, {:.0} MiB at the end",
-            figure(&rows[half]),
-            most,
+            "{what}: {then:.0} MiB half way, {most:.0} MiB at most after that, {:.0} MiB at the end \
+             (budget ≤ {LEVEL} × half way)",
             mean(late, figure)
         );
+        assert!(most <= LEVEL * then, "{what} does not level off");
     }
 }

@@ -1,9 +1,13 @@
 //! What the admin API's own document says of an answer: every answer that a test gets from a host
 //! is held against it.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use hyper::Method;
+use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 const DOCUMENT: &str = include_str!("../../host/gavel/src/admin/openapi.json");
@@ -48,6 +52,20 @@ fn at(path: &str) -> Option<(&'static str, &'static Map<String, Value>)> {
     Some((template, methods.as_object()?))
 }
 
+/// What validates an answer of this kind, made once: most of a test's requests are alike.
+fn validator(kind: String, schema: &Value) -> Arc<Validator> {
+    static MADE: Mutex<Option<HashMap<String, Arc<Validator>>>> = Mutex::new(None);
+    let mut made = MADE.lock().expect("no panic");
+    let made = made.get_or_insert_default().entry(kind);
+    let made = made.or_insert_with(|| {
+        let mut schema = schema.clone();
+        // References are to the document's root.
+        schema["components"] = document()["components"].clone();
+        Arc::new(jsonschema::draft202012::new(&schema).expect("a schema"))
+    });
+    Arc::clone(made)
+}
+
 /// Fails where an answer of the admin API is not as the document has it.
 pub(crate) fn check(method: &Method, path: &str, status: u16, body: &Value) {
     let path = path.split('?').next().unwrap_or(path);
@@ -74,12 +92,10 @@ pub(crate) fn check(method: &Method, path: &str, status: u16, body: &Value) {
     }
     let json = ["application/json", "application/problem+json"];
     let schema = json.iter().find_map(|kind| content.get(*kind));
-    let Some(mut schema) = schema.map(|of_kind| of_kind["schema"].clone()) else {
+    let Some(schema) = schema.map(|of_kind| &of_kind["schema"]) else {
         return;
     };
-    // References are to the document's root.
-    schema["components"] = document()["components"].clone();
-    let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+    let validator = validator(format!("{method} {template} {status}"), schema);
     let errors: Vec<String> = validator
         .iter_errors(body)
         .map(|error| format!("{}: {error}", error.instance_path()))

@@ -92,12 +92,15 @@ pub const SWEEP_AT_MOST: usize = 1_000;
 /// How often pings are counted for reports.
 pub const COUNT_EVERY: Duration = Duration::from_secs(1);
 
+/// How far behind the clock counting may be before it takes no rests.
+pub const COUNT_BEHIND: Duration = Duration::from_secs(5);
+
 /// How many pings are counted in one change: enough that sums are not written again for each,
 /// and few enough to hold up the committer for some milliseconds alone.
 pub const COUNT_AT_ONCE: usize = 512;
 
-/// The longest time that one report is of: more than a year with its neighbours' days.
-pub const REPORT_MAX: Duration = Duration::from_hours(24 * 400);
+/// The longest time that one report is of: ten years, and their leap days.
+pub const REPORT_MAX: Duration = Duration::from_hours(24 * 3_660);
 
 /// The shortest time for which a link to posting instructions is good: to click it.
 pub const LINK_VALID_LEAST: Duration = Duration::from_mins(1);

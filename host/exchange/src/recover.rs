@@ -99,13 +99,13 @@ pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), Store
         .post
         .as_ref()
         .is_some_and(|post| post.waits_until_ms.is_some());
-    let terms = terms_without_revision(order);
+    let terms = terms_of(inner, order).await;
     if erased && order.next(&terms, &[], clock::unix_ms()) == Next::Parked {
         // Nothing more is tried, but an operator still has to say what became of a delivery.
         return Ok(());
     }
     if erased || (order.state == OrderState::Posting && waited_for) {
-        return give_up(inner, order).await;
+        return give_up(inner, order, terms).await;
     }
     // It was accepted, so it is kept: the next start tries again.
     tracing::error!(order = %order.id, "an accepted lead waits: the revision that quoted it cannot be served now");
@@ -141,9 +141,9 @@ async fn posted(inner: &Arc<Inner>, order: &Order) -> Result<Option<Posted>, Sto
 
 /// A lead that can no longer be delivered, since it was erased or its revision cannot be
 /// served: it ends as it stands.
-async fn give_up(inner: &Arc<Inner>, order: &Order) -> Result<(), StoreError> {
+async fn give_up(inner: &Arc<Inner>, order: &Order, terms: Terms) -> Result<(), StoreError> {
     tracing::warn!(order = %order.id, "a lead can no longer be delivered: it was erased, or its revision cannot be served");
-    let (terms, now_ms) = (terms_without_revision(order), clock::unix_ms());
+    let now_ms = clock::unix_ms();
     let ended = if order.state == OrderState::Posting {
         inner
             .store
@@ -153,6 +153,19 @@ async fn give_up(inner: &Arc<Inner>, order: &Order) -> Result<(), StoreError> {
         inner.store.finish_order(order.id, terms, now_ms).await
     };
     ended.map(|_| ()).or_else(unless_refused)
+}
+
+/// An order's terms: those of its campaign where its revision is to be had, which says of an erased
+/// lead, too, whether what was sold of it is a partial loss.
+async fn terms_of(inner: &Arc<Inner>, order: &Order) -> Terms {
+    let revision = inner.revision(order.revision).await.ok();
+    let campaign = revision
+        .as_ref()
+        .and_then(|revision| revision.campaign(order.campaign.as_str()));
+    campaign.map_or_else(
+        || terms_without_revision(order),
+        |campaign| Terms::of(campaign, order.min_bid),
+    )
 }
 
 /// What an order's own record says of its terms, where its revision is not to be had: enough to
@@ -200,6 +213,7 @@ async fn sweep(inner: &Inner) -> Result<(), StoreError> {
     plugins::operate::note_stateful(inner).await?;
     inner.revisions.let_go();
     let now_ms = clock::unix_ms();
+    let began = tokio::time::Instant::now();
     // Until nothing is left: a busy market has more in a second than one round takes.
     loop {
         let expired = inner.store.expire_due(now_ms, SWEEP_AT_MOST).await?;
@@ -214,6 +228,7 @@ async fn sweep(inner: &Inner) -> Result<(), StoreError> {
         metrics::counter!("gavel_orders_expired_total")
             .increment(u64::try_from(expired).unwrap_or_default());
         if expired + erased == 0 {
+            metrics::gauge!("gavel_sweep_seconds").set(began.elapsed().as_secs_f64());
             return Ok(());
         }
         tracing::debug!(expired, erased, "swept");

@@ -12,6 +12,7 @@ mod sample;
 
 use std::time::{Duration, Instant};
 
+use gavel_market::report::{Counted, Hours};
 use gavel_store::{LIST_MAX, Settings, Store, StoreKey};
 
 /// Orders opened at once.
@@ -19,6 +20,9 @@ const CALLERS: u64 = 64;
 
 /// Bids of each order.
 const BIDS: u16 = 10;
+
+/// Pings that are counted in one change.
+const COUNTED: usize = 512;
 
 /// One round's time in the life of the store, in milliseconds: longer than a window.
 const ROUND_MS: u64 = 2 * sample::WINDOW_MS;
@@ -41,16 +45,22 @@ async fn measure(rounds: u64, orders: u64) {
     let folder = tempfile::tempdir_in(program.parent().expect("a folder")).expect("a folder");
     let key = StoreKey::from_bytes([1; 32]);
     let store = Store::open(folder.path(), &key, Settings::default()).expect("a store");
-    println!("{:>10} {:>10} {:>10}", "orders", "MiB", "orders/s");
+    println!(
+        "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "orders", "MiB", "open µs", "count µs", "expire µs", "erase µs"
+    );
     for round in 0..rounds {
-        let begun = Instant::now();
         let at_ms = sample::NOW_MS + round * ROUND_MS;
-        open_all(&store, at_ms, orders).await;
-        clear(&store, at_ms + ROUND_MS).await;
+        let after_ms = at_ms + ROUND_MS;
+        let opening = each(orders, open_all(&store, at_ms, orders)).await;
+        let counting = each(orders, count_all(&store, after_ms)).await;
+        let expiring = each(orders, expire_all(&store, after_ms)).await;
+        let erasing = each(orders, erase_all(&store, after_ms)).await;
         let mib = store.stats().bytes_on_disk >> 20;
-        #[allow(clippy::cast_precision_loss)] // a figure for a person
-        let rate = orders as f64 / begun.elapsed().as_secs_f64();
-        println!("{:>10} {mib:>10} {rate:>10.0}", (round + 1) * orders);
+        println!(
+            "{:>10} {mib:>10} {opening:>10} {counting:>10} {expiring:>10} {erasing:>10}",
+            (round + 1) * orders
+        );
     }
     store.close().await;
 }
@@ -77,9 +87,33 @@ async fn open_all(store: &Store, at_ms: u64, orders: u64) {
     }
 }
 
-/// Lets every window pass, and erases what is left.
-async fn clear(store: &Store, now_ms: u64) {
+/// Counts every ping for reports, without which none is erased.
+async fn count_all(store: &Store, now_ms: u64) {
+    let hours = Hours::named("UTC");
+    loop {
+        let pings = store.uncounted(now_ms, COUNTED).expect("readable");
+        if pings.is_empty() {
+            return;
+        }
+        let mut counted = Counted::default();
+        let mut marks = Vec::new();
+        for ping in pings {
+            let record = ping.record.expect("readable");
+            let hour_ms = hours.start_ms(record.input.received_at_ms);
+            counted.add_ping(&record, hour_ms, |_| None);
+            marks.push(ping.mark);
+        }
+        store.count_pings(marks, counted).await.expect("counted");
+    }
+}
+
+/// Lets every window pass.
+async fn expire_all(store: &Store, now_ms: u64) {
     while store.expire_due(now_ms, LIST_MAX).await.expect("swept") > 0 {}
+}
+
+/// Erases what is left.
+async fn erase_all(store: &Store, now_ms: u64) {
     let kept = Duration::ZERO;
     while store
         .erase_due(now_ms, kept, kept, LIST_MAX)
@@ -87,4 +121,11 @@ async fn clear(store: &Store, now_ms: u64) {
         .expect("swept")
         > 0
     {}
+}
+
+/// Microseconds that some work takes for each order.
+async fn each(orders: u64, work: impl Future<Output = ()>) -> u128 {
+    let begun = Instant::now();
+    work.await;
+    begun.elapsed().as_micros() / u128::from(orders.max(1))
 }

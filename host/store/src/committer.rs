@@ -248,11 +248,8 @@ impl Committer {
                 Write::Mark(true) => batch.insert(key.as_slice(), IVec::default()),
                 Write::Mark(false) => batch.remove(key.as_slice()),
                 Write::Record(record) => {
-                    let old = view::record(&self.tree, key)?;
-                    let old_parts = match &old {
-                        Some(_) => self.tree.get(key)?.map_or(0, |head| codec::parts_of(&head)),
-                        None => 0,
-                    };
+                    let (old, old_parts) = view::record_and_parts(&self.tree, key)?.unzip();
+                    let old_parts = old_parts.unwrap_or(0);
                     before.insert(key.clone(), old);
                     self.put(&mut batch, key, record.as_ref(), old_parts);
                 }

@@ -84,8 +84,10 @@ pub(crate) struct Booking<'o> {
     pub(crate) campaign: &'o CampaignId,
     /// From whom.
     pub(crate) supplier: &'o SupplierId,
-    /// The order, while there is one.
-    pub(crate) order: Option<&'o Order>,
+    /// The supplier's own name of its source.
+    pub(crate) sub_id: Option<&'o str>,
+    /// Places of the bids that the quote counted on.
+    pub(crate) quoted: &'o [u16],
 }
 
 impl<'o> Booking<'o> {
@@ -95,14 +97,14 @@ impl<'o> Booking<'o> {
             lead: order.id.lead(),
             campaign: &order.campaign,
             supplier: &order.supplier,
-            order: Some(order),
+            sub_id: order.sub_id.as_deref(),
+            quoted: &order.quote.selected,
         }
     }
 
     /// Whether the quote counted on a delivery.
     fn is_quoted(&self, delivery: DeliveryId) -> bool {
-        self.order
-            .is_none_or(|order| order.quote.selected.contains(&delivery.bid))
+        self.quoted.contains(&delivery.bid)
     }
 }
 
@@ -115,7 +117,6 @@ impl Txn<'_> {
         entries: &[Entry],
     ) -> Result<(), StoreError> {
         let hours = self.report_hours()?;
-        let sub_id = booking.order.and_then(|order| order.sub_id.as_deref());
         let mut counted = Counted::default();
         for booked in booked(before, entries, |id| booking.is_quoted(id)) {
             let place = Place {
@@ -124,7 +125,7 @@ impl Txn<'_> {
                 supplier: booking.supplier.clone(),
             };
             let line = PingLine {
-                sub_id: sub_id.map(Arc::from),
+                sub_id: booking.sub_id.map(Arc::from),
             };
             let pings = counted.pings.entry(place.clone()).or_default();
             report::add(pings, [(line, booked.whole)]);

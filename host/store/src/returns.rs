@@ -43,6 +43,12 @@ pub struct Return {
     pub campaign: CampaignId,
     /// From whom.
     pub supplier: SupplierId,
+    /// The supplier's own name of the lead's source.
+    #[serde(default)]
+    pub sub_id: Option<String>,
+    /// Places of the bids that the lead's quote counted on.
+    #[serde(default)]
+    pub quoted: Vec<u16>,
     /// What it was sold at.
     pub amount: Money,
     /// Why it is given back; nothing personal.
@@ -152,6 +158,8 @@ impl Txn<'_> {
             buyer: sold.buyer.clone(),
             campaign: order.campaign.clone(),
             supplier: order.supplier.clone(),
+            sub_id: order.sub_id.clone(),
+            quoted: order.quote.selected.clone(),
             amount,
             reason,
             charge_supplier: rule.charge_supplier,
@@ -199,12 +207,12 @@ impl Txn<'_> {
                 given_back.charge_supplier,
                 now_ms,
             );
-            let order = self.order(given_back.delivery.order)?;
             let booking = Booking {
                 lead: given_back.delivery.order.lead(),
                 campaign: &given_back.campaign,
                 supplier: &given_back.supplier,
-                order: order.as_ref().map(|(order, _)| order),
+                sub_id: given_back.sub_id.as_deref(),
+                quoted: &given_back.quoted,
             };
             return self.book(&booking, vec![entry]);
         }

@@ -6,23 +6,26 @@
 
 use std::time::Duration;
 
-use gavel_market::{
-    ids::{OrderId, PingId, Ulid},
-    order::NotOpen,
-};
+use futures_util::{StreamExt as _, stream};
+use gavel_market::ids::{OrderId, PingId, Ulid};
 use sled::IVec;
 
 use crate::{
     LIST_MAX, Store, again,
     change::Txn,
-    error::{ChangeError, StoreError},
+    error::StoreError,
     keys::{self, Fields, Key},
     report,
     view::with_prefix_between,
 };
 
-/// Orders or pings in one change of a sweep: whoever waits for a group waits for no more.
+/// Orders or pings in one change of a sweep: few enough that a change between two of them does
+/// not wait for long.
 const CHUNK: usize = 64;
+
+/// Changes of a sweep under way: all of them may be in one group, and whoever waits for that
+/// waits for no more.
+const CHUNKS_AT_ONCE: usize = 8;
 
 /// The first key of an index, by time, that is not due at `until_ms`.
 fn first_not_due(tag: u8, until_ms: u64) -> Key {
@@ -52,22 +55,80 @@ impl Store {
     }
 
     /// Changes each of these, in chunks; counts those for which something was to be done.
+    ///
+    /// One record that cannot be read holds up none of the others: a chunk with one in it is
+    /// changed piece by piece, and that piece is passed over.
     async fn sweep<F>(&self, due: Vec<IVec>, change: F) -> Result<usize, StoreError>
     where
         F: Fn(&mut Txn<'_>, &[u8]) -> Result<bool, StoreError> + Clone + Send + 'static,
     {
+        // Several at a time, since each waits for a group to be durable: one after the other,
+        // a sweep would be slower than a busy market opens orders.
+        let chunks: Vec<_> = due.chunks(CHUNK).map(<[_]>::to_vec).collect();
+        let sweeping = chunks
+            .into_iter()
+            .map(|chunk| self.sweep_chunk(chunk, change.clone()));
+        let mut swept = stream::iter(sweeping).buffer_unordered(CHUNKS_AT_ONCE);
         let mut count = 0;
-        for chunk in due.chunks(CHUNK) {
-            let (chunk, change) = (chunk.to_vec(), change.clone());
-            count += self
-                .change(move |txn| {
-                    chunk.iter().try_fold(0, |count, key| {
-                        Ok::<_, StoreError>(count + usize::from(change(txn, key)?))
-                    })
-                })
-                .await?;
+        while let Some(some) = swept.next().await {
+            count += some?;
         }
         Ok(count)
+    }
+
+    async fn sweep_chunk<F>(&self, chunk: Vec<IVec>, change: F) -> Result<usize, StoreError>
+    where
+        F: Fn(&mut Txn<'_>, &[u8]) -> Result<bool, StoreError> + Clone + Send + 'static,
+    {
+        let swept = self.sweep_some(chunk.clone(), change.clone()).await;
+        if !swept.as_ref().is_err_and(is_of_a_record) {
+            return swept;
+        }
+        let mut count = 0;
+        for key in &chunk {
+            count += self.sweep_one(key, change.clone()).await?;
+        }
+        Ok(count)
+    }
+
+    async fn sweep_some<F>(&self, keys: Vec<IVec>, change: F) -> Result<usize, StoreError>
+    where
+        F: Fn(&mut Txn<'_>, &[u8]) -> Result<bool, StoreError> + Send + 'static,
+    {
+        self.change(move |txn| {
+            keys.iter().try_fold(0, |count, key| {
+                Ok::<_, StoreError>(count + usize::from(change(txn, key)?))
+            })
+        })
+        .await
+    }
+
+    /// Changes one that may not be readable. What is damaged leaves its index, so that it is
+    /// not come to again, and no lead's personal fields outlive it; what a newer Gavel wrote is
+    /// left for that one.
+    async fn sweep_one<F>(&self, key: &IVec, change: F) -> Result<usize, StoreError>
+    where
+        F: Fn(&mut Txn<'_>, &[u8]) -> Result<bool, StoreError> + Send + 'static,
+    {
+        let error = match self.sweep_some(vec![key.clone()], change).await {
+            Err(error) if is_of_a_record(&error) => error,
+            changed => return changed,
+        };
+        let order = order_of(key);
+        let name = order.map(|id| id.to_string()).unwrap_or_default();
+        tracing::error!(order = name, %error, "what is due cannot be swept, and is passed over");
+        if matches!(error, StoreError::Newer { .. }) {
+            return Ok(0);
+        }
+        let key = key.clone();
+        self.change(move |txn| {
+            if let Some(order) = order.filter(|_| !key.starts_with(&[keys::OPEN_BY_EXPIRY])) {
+                txn.erase_sealed(order.lead())?;
+            }
+            txn.remove(key.to_vec());
+            Ok(1)
+        })
+        .await
     }
 
     /// Expires open orders whose window has passed, at most `limit`; returns how many.
@@ -125,11 +186,7 @@ impl Store {
                 first_ulid_not_due(keys::NEVER_POSTED, until_ms),
                 limit,
             )?;
-            count += self
-                .sweep(never_posted, |txn, key| {
-                    erase_order(txn, key, Fields::of(key).ulid())
-                })
-                .await?;
+            count += self.sweep(never_posted, erase_order).await?;
             let pings = self.due(keys::PING, first_ulid_not_due(keys::PING, until_ms), limit)?;
             count += self.sweep(pings, erase_ping).await?;
             let differences = self.due(
@@ -146,9 +203,7 @@ impl Store {
         }
         if let Some(until_ms) = before(now_ms, retention) {
             let settled = self.due(keys::SETTLED, first_not_due(keys::SETTLED, until_ms), limit)?;
-            count += self
-                .sweep(settled, |txn, key| erase_order(txn, key, timed_ulid(key)))
-                .await?;
+            count += self.sweep(settled, erase_order).await?;
         }
         Ok(count)
     }
@@ -161,20 +216,28 @@ fn timed_ulid(key: &[u8]) -> Option<Ulid> {
     fields.ulid()
 }
 
+/// Whether it is one record that is at fault, and the store itself is whole.
+fn is_of_a_record(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Newer { .. } | StoreError::Unreadable { .. }
+    )
+}
+
+/// The order that a key of one of its indexes names.
+fn order_of(key: &[u8]) -> Option<OrderId> {
+    let id = match *key.first()? {
+        keys::OPEN_BY_EXPIRY | keys::SETTLED => timed_ulid(key),
+        keys::NEVER_POSTED => Fields::of(key).ulid(),
+        _ => None,
+    };
+    id.map(OrderId)
+}
+
 fn expire(txn: &mut Txn<'_>, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
-    let id = timed_ulid(key)
-        .map(OrderId)
-        .ok_or_else(|| damaged("index of open orders"))?;
-    let expired = txn.transition(id, |order, _| match order.expire(now_ms, false) {
-        Ok(()) => Ok(Vec::new()),
-        Err(NotOpen) => Err(ChangeError::Refused(NotOpen)),
-    });
-    match expired {
-        Ok(_) => Ok(true),
-        // Posted meanwhile.
-        Err(ChangeError::Refused(NotOpen) | ChangeError::NotFound) => Ok(false),
-        Err(ChangeError::Store(error)) => Err(error),
-    }
+    let id = order_of(key).ok_or_else(|| damaged("index of open orders"))?;
+    // False where it was posted meanwhile.
+    txn.expire_order(id, now_ms)
 }
 
 fn forget_answer(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
@@ -198,10 +261,16 @@ fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
 }
 
 /// Erases the order that an index's entry names, if that entry still follows from it.
-fn erase_order(txn: &mut Txn<'_>, key: &[u8], id: Option<Ulid>) -> Result<bool, StoreError> {
-    let id = id
-        .map(OrderId)
-        .ok_or_else(|| damaged("index of orders to be erased"))?;
+fn erase_order(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
+    let id = order_of(key).ok_or_else(|| damaged("index of orders to be erased"))?;
+    // Nothing else follows from an order that expired: it need not be read.
+    if key.first() == Some(&keys::NEVER_POSTED) {
+        let there = txn.get(key)?.is_some();
+        if there {
+            txn.erase_never_posted(id);
+        }
+        return Ok(there);
+    }
     let order = txn.order(id)?.map(|(order, _)| order);
     let Some(order) = order.filter(|order| {
         crate::orders::index_of(order)

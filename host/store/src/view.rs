@@ -95,19 +95,27 @@ fn end(prefix: &[u8]) -> Bound<Key> {
 
 /// Reads a record as it stands in sled, put together from its parts.
 pub(crate) fn record(tree: &sled::Tree, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+    Ok(record_and_parts(tree, key)?.map(|(record, _)| record))
+}
+
+/// The same, with the number of its further parts.
+pub(crate) fn record_and_parts(
+    tree: &sled::Tree,
+    key: &[u8],
+) -> Result<Option<(IVec, u16)>, StoreError> {
     for _ in 0..JOIN_TRIES {
         let Some(head) = tree.get(key)? else {
             return Ok(None);
         };
         let count = codec::parts_of(&head);
         if count == 0 {
-            return Ok(Some(head));
+            return Ok(Some((head, 0)));
         }
         let parts = (1..=count)
             .map(|number| tree.get(keys::part(key, number)))
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(record) = codec::join(&head, parts.into_iter()) {
-            return Ok(Some(record.into()));
+            return Ok(Some((record.into(), count)));
         }
     }
     Err(StoreError::unreadable(

@@ -122,7 +122,7 @@ impl From<ReportRefused> for Problem {
             ),
             ReportRefused::Empty => Self::field("to", FieldCode::OutOfRange, "later than from"),
             ReportRefused::TooLong => {
-                Self::field("from", FieldCode::OutOfRange, "at most 400 days before to")
+                Self::field("from", FieldCode::OutOfRange, "at most 3660 days before to")
             }
             ReportRefused::TooManyRows => Self::field(
                 "by",

@@ -520,22 +520,12 @@ impl Order {
     }
 
     /// The lead's personal fields are erased: what has not begun ends as failed, what is out
-    /// runs to its end.
+    /// runs to its end. Whoever ends the lead then ([`Self::settle`], [`Self::finish`]) judges it
+    /// by its terms.
     pub fn erase(&mut self, now_ms: u64) {
         self.fail_retries(now_ms);
-        let out = self.deliveries().iter().any(|delivery| {
-            matches!(
-                delivery.state,
-                DeliveryState::InFlight | DeliveryState::Unconfirmed
-            )
-        });
-        let accepted = self.state == OrderState::Accepted;
         if let Some(post) = &mut self.post {
             post.erased = true;
-            if accepted && !out && !post.finished {
-                post.finished = true;
-                post.settled_at_ms = Some(now_ms);
-            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::mem;
 use gavel_market::{
     ids::OrderId,
     ledger::Entry,
-    order::{Delivery, DeliveryState, Order, OrderState, Post},
+    order::{Delivery, DeliveryState, NotOpen, Order, OrderState, Post},
 };
 use serde::{Deserialize, Serialize};
 use sled::IVec;
@@ -143,6 +143,22 @@ impl Txn<'_> {
         Ok(order)
     }
 
+    /// Expires an order whose window has passed, if it is open. A transition like any other, but
+    /// for comparing what was quoted: most of a market's orders end so.
+    pub(crate) fn expire_order(&mut self, id: OrderId, now_ms: u64) -> Result<bool, StoreError> {
+        let Some((mut order, _)) = self.order(id)? else {
+            return Ok(false);
+        };
+        let (index, takings) = (index_of(&order), order.takings());
+        if order.expire(now_ms, false) == Err(NotOpen) {
+            return Ok(false);
+        }
+        self.put_standing(&order)?;
+        self.reindex(&index, index_of(&order));
+        self.count(&takings, &order);
+        Ok(true)
+    }
+
     /// Writes an order that is posted as soon as it is there; `quoted` is its record as it was
     /// quoted.
     pub(crate) fn put_posting(&mut self, order: &Order, quoted: Vec<u8>) -> Result<(), StoreError> {
@@ -173,6 +189,14 @@ impl Txn<'_> {
             .into_iter()
             .filter(|key| !before.contains(key))
             .for_each(|key| self.mark(key, true));
+    }
+
+    /// The same of an order that expired, which has nothing but its own record and its place in
+    /// one index.
+    pub(crate) fn erase_never_posted(&mut self, id: OrderId) {
+        self.remove(keys::quoted(id));
+        self.remove(keys::standing(id));
+        self.mark(keys::never_posted(id), false);
     }
 
     /// Removes an order and all that follows from it. Its ledger stays, and what was counted

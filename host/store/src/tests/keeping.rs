@@ -50,6 +50,58 @@ async fn open_orders_expire_when_their_window_has_passed() {
 }
 
 #[tokio::test]
+async fn a_record_that_cannot_be_read_holds_up_no_other_and_keeps_no_personal_field() {
+    let (_folder, store) = fresh();
+    let ids: Vec<_> = (0..6).map(|number| id(NOW_MS + number, 0)).collect();
+    let (open, sold) = ids.split_at(3);
+    for id in open {
+        store.opened(*id, 1).await;
+    }
+    for id in sold {
+        store.sold(*id, b"ada", NOW_MS).await;
+    }
+    let damage = |id: OrderId| {
+        store
+            .0
+            .db
+            .insert(keys::quoted(id), b"\x01")
+            .expect("written")
+    };
+    damage(open[0]);
+    damage(sold[0]);
+    let passed = NOW_MS + WINDOW_MS + 10;
+    assert_eq!(store.expire_due(passed, 100).await, Ok(3));
+    assert_eq!(
+        store.expire_due(passed, 100).await,
+        Ok(0),
+        "it is not due again"
+    );
+    assert_eq!(state(&store, open[1]), Some(OrderState::Expired));
+    while erase(&store, NOW_MS + RETENTION_MS).await > 0 {}
+    assert_eq!(state(&store, sold[1]), None);
+    assert!(stored_with(&store, keys::SETTLED).is_empty());
+    for id in sold {
+        assert_eq!(store.unseal_lead(id.lead()), Ok(None));
+    }
+}
+
+#[tokio::test]
+async fn what_a_newer_gavel_wrote_is_left_for_it() {
+    let (_folder, store) = fresh();
+    let (newer, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
+    store.opened(newer, 1).await;
+    store.opened(other, 1).await;
+    store
+        .0
+        .db
+        .insert(keys::quoted(newer), b"\xf0")
+        .expect("written");
+    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS, 100).await, Ok(1));
+    assert_eq!(state(&store, other), Some(OrderState::Expired));
+    assert_eq!(stored_with(&store, keys::OPEN_BY_EXPIRY).len(), 1);
+}
+
+#[tokio::test]
 async fn a_sweep_does_no_more_than_it_is_asked() {
     let (_folder, store) = fresh();
     for number in 0..200 {

@@ -93,7 +93,10 @@ fn checks(value: &str) -> Checks {
 impl Store {
     /// An order that is open.
     async fn opened(&self, id: OrderId, bids: u16) -> Order {
-        let order = sample::order(id, bids);
+        self.open_sample(sample::order(id, bids)).await
+    }
+
+    async fn open_sample(&self, order: Order) -> Order {
         self.open_order(
             order.clone(),
             Rooms::default(),
@@ -109,6 +112,10 @@ impl Store {
     /// An order that is being posted.
     async fn posted(&self, id: OrderId, personal: &[u8]) -> Order {
         self.opened(id, 3).await;
+        self.claimed(id, personal).await
+    }
+
+    async fn claimed(&self, id: OrderId, personal: &[u8]) -> Order {
         self.claim_order(
             id,
             sample::claim(id),
@@ -132,6 +139,11 @@ impl Store {
     /// An order that is sold.
     async fn sold(&self, id: OrderId, personal: &[u8], settled_at_ms: u64) -> Order {
         self.posted(id, personal).await;
+        self.end_sold(id, settled_at_ms).await
+    }
+
+    /// The first bid's buyer takes it, and the supplier is told so.
+    async fn end_sold(&self, id: OrderId, settled_at_ms: u64) -> Order {
         self.delivered(id, End::Accepted { price: None }, None)
             .await;
         self.settle_order(

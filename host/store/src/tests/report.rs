@@ -6,6 +6,7 @@ use gavel_market::{
     ids::{BuyerId, LeadId, OrderId, PingId, Ulid},
     ledger::totals,
     model::OnUnconfirmed,
+    money::Money,
     order::End,
     reason::{Outcome, RejectReason},
     record::PingRecord,
@@ -104,6 +105,17 @@ fn total<'m>(sums: impl IntoIterator<Item = &'m Measures>) -> Measures {
 
 fn of_pings(store: &Store) -> Measures {
     total(ping_lines(store).iter().map(|(_, _, sums)| sums))
+}
+
+/// Revenue and cost of the leads of one source.
+pub(super) fn money_of(store: &Store, sub_id: &str) -> (Money, Money) {
+    let lines = ping_lines(store);
+    let of_source = lines
+        .iter()
+        .filter(|(_, line, _)| line.sub_id.as_deref() == Some(sub_id))
+        .map(|(_, _, sums)| sums);
+    let sums = total(of_source);
+    (sums.revenue, sums.cost)
 }
 
 fn of_accounts(store: &Store) -> Measures {

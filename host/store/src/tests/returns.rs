@@ -4,12 +4,14 @@ use gavel_market::{
     ids::{DeliveryId, OrderId},
     ledger::{self, EntryKind},
     model::{CostModel, OnUnconfirmed, Returns},
-    order::End,
+    money::Money,
+    order::{End, Order},
     room::Period,
 };
 
 use super::{
     fresh, in_time, open,
+    report::{count, money_of},
     sample::{self, NOW_MS, account, id, money},
 };
 use crate::{ChangeError, Needs, Return, ReturnRefused, ReturnState, Rooms, Store};
@@ -303,6 +305,36 @@ async fn a_return_outlives_its_order_and_can_still_be_decided() {
         store.give_back(sold, rule("100"), NOW_MS).await,
         refused(ReturnRefused::AlreadyReturned)
     );
+}
+
+#[tokio::test]
+async fn a_return_decided_after_its_order_is_erased_is_booked_for_its_source() {
+    let (_folder, store) = fresh();
+    let id = id(NOW_MS, 1);
+    let order = Order {
+        sub_id: Some("banner-7".into()),
+        ..sample::order(id, 3)
+    };
+    store.open_sample(order).await;
+    store.claimed(id, b"").await;
+    store.end_sold(id, NOW_MS).await;
+    let asked = store
+        .give_back(first_of(id), rule("100"), NOW_MS)
+        .await
+        .expect("asked for");
+    count(&store).await;
+    let kept = Duration::from_hours(1);
+    store
+        .erase_due(NOW_MS + DAY_MS, kept, kept, 100)
+        .await
+        .expect("swept");
+    assert_eq!(store.order(id), Ok(None));
+    store
+        .decide_return(asked.id, true, NOW_MS + DAY_MS)
+        .await
+        .expect("accepted");
+    let of_source = money_of(&store, "banner-7");
+    assert_eq!(of_source, (Money::ZERO, Money::ZERO));
 }
 
 #[tokio::test]

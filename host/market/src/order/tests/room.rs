@@ -326,9 +326,9 @@ fn erasing_ends_what_waits_to_be_tried_again_as_failed() {
     order.erase(NOW_MS + 3);
     let state = |order: &Order| order.delivery(0).map(|delivery| delivery.state);
     assert_eq!(state(&order), Some(DeliveryState::Failed));
-    let post = order.post.as_ref().expect("posted");
-    assert!(post.finished && post.settled_at_ms == Some(NOW_MS + 3));
     assert_eq!(takings(&order), ["campaign sold"]);
+    assert_eq!(order.next(&terms, &[], NOW_MS + 4), Next::Done);
+    order.finish(&terms, NOW_MS + 4).expect("accepted");
     assert_eq!(order.next(&terms, &[], NOW_MS + 9_000), Next::Done);
     assert_eq!(order.retry_by_hand(0, NOW_MS + 4), Err(NotRetryable));
 }
