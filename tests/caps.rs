@@ -1,16 +1,32 @@
-//! Caps under a crowd: ten thousand posts at once against a cap of a hundred, with and without
-//! `kill -9` in the middle.
+//! Caps under a crowd: ten thousand posts, two thousand of them at the same moment, against a cap
+//! of a hundred, with and without `kill -9` in the middle.
 
-use std::{cell::Cell, collections::BTreeSet, sync::Arc, time::Instant};
+use std::{cell::Cell, collections::BTreeSet, convert::Infallible, net::SocketAddr, time::Instant};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    future::join_all,
+    stream::{self, BoxStream},
+};
 use gavel_example_solar::{
     buyers::{MockBuyer, OnPing, OnPost},
-    supplier::{PingAnswer, PostAnswer, Supplier, SupplierError},
+    supplier::PingAnswer,
 };
-use tokio::sync::Semaphore;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::{
+    Request,
+    body::{Bytes, Frame},
+    client::conn::http1::{SendRequest, handshake},
+};
+use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, mpsc, watch},
+};
 
-use crate::harness::{Account, Host, Market, buyer, enquiry, eventually, personal};
+use crate::harness::{Account, CAMPAIGN, Host, Market, buyer, enquiry, eventually, personal};
 
 /// Leads that are posted.
 const POSTS: usize = 10_000;
@@ -18,8 +34,14 @@ const POSTS: usize = 10_000;
 /// Deliveries that the account's cap lets through.
 const CAP: usize = 100;
 
-/// Requests under way at once: as many as a host of this size answers without turning any away.
-const AT_ONCE: usize = 200;
+/// Posts that are under way at the same moment, each on a connection of its own.
+const AT_ONCE: usize = 2_000;
+
+/// Pings under way at once: as many as a host of this size answers within their deadline.
+const PINGS_AT_ONCE: usize = 200;
+
+/// One crowd at a time: each has thousands of files open.
+static CROWD: Mutex<()> = Mutex::const_new(());
 
 /// Quiet hosts: a line for each of some ten thousand requests shows nothing.
 const QUIET: &[(&str, &str)] = &[("GAVEL_LOG", "warn")];
@@ -35,7 +57,10 @@ fn market(buyer: &MockBuyer, hold: &str, window: &str) -> Market {
 /// Pings so many leads, each of a consumer of its own: the orders of those that were quoted.
 async fn quoted(host: &Host, pings: usize) -> Vec<String> {
     let answers = stream::iter(0..pings).map(|_| host.ping_lead(enquiry()));
-    let answers = answers.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    let answers = answers
+        .buffer_unordered(PINGS_AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
     let orders = answers
         .into_iter()
         .filter_map(|answer| match answer.expect("understood") {
@@ -43,6 +68,28 @@ async fn quoted(host: &Host, pings: usize) -> Vec<String> {
             PingAnswer::NoBid { .. } => None,
         });
     orders.collect()
+}
+
+/// Lets this process, and the hosts that it starts, have as many files open as a crowd takes:
+/// one here and one there for each connection. Many machines begin with 1024.
+fn room_for_a_crowd() {
+    let wanted = 2 * AT_ONCE as u64;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        let most = limit.maximum.map_or(wanted, |most| most.min(wanted));
+        assert!(
+            most >= wanted
+                && setrlimit(
+                    Resource::Nofile,
+                    Rlimit {
+                        current: Some(most),
+                        ..limit
+                    }
+                )
+                .is_ok(),
+            "this test needs {wanted} open files: raise the limit (`ulimit -n`)"
+        );
+    }
 }
 
 /// What became of posts.
@@ -54,44 +101,101 @@ struct Told {
     lost: Vec<String>,
 }
 
-/// Posts to all of these orders.
+/// A body in two parts.
+type Halting = StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>;
+
+/// A connection to the host; none where the host is gone.
+struct Line(Option<SendRequest<Halting>>);
+
+impl Line {
+    async fn to(host: SocketAddr) -> Self {
+        let Ok(stream) = TcpStream::connect(host).await else {
+            return Self(None);
+        };
+        let Ok((sender, connection)) = handshake(TokioIo::new(stream)).await else {
+            return Self(None);
+        };
+        tokio::spawn(connection);
+        Self(Some(sender))
+    }
+
+    /// Sends all of a post but its last byte, then lets go of `arrived`, and sends the last byte
+    /// when `gate` opens. The status and what the host says, if it says anything.
+    async fn post(
+        &mut self,
+        order: &str,
+        arrived: mpsc::Sender<Infallible>,
+        mut gate: watch::Receiver<bool>,
+    ) -> Option<(u16, Value)> {
+        let body = json!({"ping_order_id": order, "lead": personal()}).to_string();
+        let mut most = Bytes::from(body);
+        let request = Request::post(format!("/v1/campaigns/{CAMPAIGN}/post"))
+            .header("host", "gavel")
+            .header("authorization", format!("Bearer {}", Market::key()))
+            .header("content-type", "application/json")
+            .header("content-length", most.len());
+        let last = most.split_off(most.len() - 1);
+        let first = stream::once(async move { Ok(Frame::data(most)) });
+        let rest = stream::once(async move {
+            drop(arrived);
+            // Whoever opens it is gone only with everybody who waits.
+            let _ = gate.wait_for(|open| *open).await;
+            Ok(Frame::data(last))
+        });
+        let request = request.body(StreamBody::new(first.chain(rest).boxed()));
+        let line = self.0.as_mut()?;
+        line.ready().await.ok()?;
+        let sent = line.send_request(request.expect("a request"));
+        let answer = sent.await.ok()?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.ok()?.to_bytes();
+        Some((status, serde_json::from_slice(&body).expect("JSON")))
+    }
+}
+
+/// Posts to all of these orders, as many at the same moment as there are lines.
 async fn posted(host: &Host, orders: Vec<String>) -> Told {
-    let supplier = Arc::new(host.supplier());
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let posts = orders.into_iter().map(|order| {
-        let (supplier, places) = (Arc::clone(&supplier), Arc::clone(&places));
-        tokio::spawn(async move {
-            let _place = places.acquire().await.expect("never closed");
-            let answer = post(&supplier, &order).await;
-            (order, answer)
-        })
-    });
+    let lines = stream::iter(0..orders.len().min(AT_ONCE)).map(|_| Line::to(host.api));
+    let mut lines: Vec<Line> = lines.buffer_unordered(PINGS_AT_ONCE).collect().await;
     let mut told = Told::default();
-    for post in posts.collect::<Vec<_>>() {
-        let (order, answer) = post.await.expect("no panic");
-        match answer {
-            Ok(PostAnswer::Sold { .. }) => {
-                told.sold.insert(order);
-            }
-            Ok(PostAnswer::Rejected { .. }) => {
-                told.rejected.insert(order);
-            }
-            Err(SupplierError::Lost(_)) => told.lost.push(order),
-            Err(SupplierError::Refused(problem)) if problem.code == "post_in_progress" => {
-                told.lost.push(order);
-            }
-            other => panic!("{order}: {other:?}"),
+    for crowd in orders.chunks(AT_ONCE) {
+        let (arrived, mut arriving) = mpsc::channel(1);
+        let (open, gate) = watch::channel(false);
+        let posts = lines.iter_mut().zip(crowd).map(|(line, order)| {
+            let post = line.post(order, arrived.clone(), gate.clone());
+            async move { (order.clone(), post.await) }
+        });
+        let posts: Vec<_> = posts.collect();
+        drop(arrived);
+        // Opened once every line has a post of which one byte is missing, or is lost.
+        let opens = async {
+            while arriving.recv().await.is_some() {}
+            open.send_replace(true);
+        };
+        let (answers, ()) = tokio::join!(join_all(posts), opens);
+        for (order, answer) in answers {
+            told.hear(order, answer);
         }
     }
     told
 }
 
-async fn post(supplier: &Supplier, order: &str) -> Result<PostAnswer, SupplierError> {
-    let post = gavel_example_solar::supplier::Post {
-        ping_order_id: order.to_owned(),
-        lead: personal(),
-    };
-    supplier.post(crate::harness::CAMPAIGN, &post).await
+impl Told {
+    fn hear(&mut self, order: String, answer: Option<(u16, Value)>) {
+        let Some((status, said)) = answer else {
+            return self.lost.push(order);
+        };
+        match (status, said["status"].as_str(), said["code"].as_str()) {
+            (200, Some("sold"), _) => {
+                self.sold.insert(order);
+            }
+            (200, Some("rejected"), _) => {
+                self.rejected.insert(order);
+            }
+            (409, _, Some("post_in_progress")) => self.lost.push(order),
+            _ => panic!("{order}: {status} {said}"),
+        }
+    }
 }
 
 fn said(what: &str, began: Instant) {
@@ -99,7 +203,9 @@ fn said(what: &str, began: Instant) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_posts_at_once_sell_exactly_the_cap() {
+async fn ten_thousand_posts_in_crowds_of_two_thousand_sell_exactly_the_cap() {
+    let _turn = CROWD.lock().await;
+    room_for_a_crowd();
     let taker = buyer(OnPing::never(), OnPost::accept()).await;
     let host = Host::start_with(&market(&taker, "post", "10m").toml(), QUIET).await;
     let began = Instant::now();
@@ -124,6 +230,8 @@ async fn ten_thousand_posts_at_once_sell_exactly_the_cap() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_in_the_middle_sells_no_more_than_the_cap_and_leaves_no_room_unused() {
+    let _turn = CROWD.lock().await;
+    room_for_a_crowd();
     let taker = buyer(OnPing::never(), OnPost::accept()).await;
     let mut host = Host::start_with(&market(&taker, "post", "10m").toml(), QUIET).await;
     let began = Instant::now();

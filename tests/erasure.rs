@@ -9,7 +9,10 @@ use gavel_example_solar::{
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Account, Host, Market, buyer, eventually, within};
+use crate::{
+    harness::{Account, CAMPAIGN, Host, Market, buyer, eventually, personal, within},
+    secrecy::files_with,
+};
 
 async fn erase(host: &Host, lead: &str) -> u16 {
     let path = format!("/leads/{lead}/personal");
@@ -77,6 +80,25 @@ async fn an_erased_lead_is_gone_for_good_and_an_older_copy_of_the_database_does_
     copy(&kept, &sled);
     host.start_again().await;
     assert_eq!(told(&host).await, None);
+
+    // Nor does a personal value, or a buyer's word, stand anywhere as it is: not in what is live,
+    // not in the copy, not in the log.
+    assert!(host.stop().await.success());
+    let telephone = json!("4155550137");
+    for value in personal()
+        .values()
+        .chain([&telephone, &json!("thanks.example.com")])
+    {
+        let value = value.as_str().expect("text");
+        assert_eq!(files_with(host.folder(), value), [""; 0], "{value}");
+    }
+    for searched in [&sled, &kept] {
+        assert_ne!(
+            files_with(searched, CAMPAIGN),
+            [""; 0],
+            "what is there is found"
+        );
+    }
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use hyper_util::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{ADMIN_TOKEN, Account, Host, Market, buyer, personal, within},
+    harness::{ADMIN_TOKEN, Account, Host, Market, buyer, personal, pinged, within},
     versions,
 };
 
@@ -183,6 +183,30 @@ async fn what_is_unconfirmed_and_what_is_settled_is_heard() {
 }
 
 #[tokio::test]
+async fn tests_and_what_is_told_again_are_marked() {
+    let one = buyer(OnPing::bid("30.00"), OnPost::accept()).await;
+    let market = Market::of([Account::bidding("one", &one).with("test = \"bid 20.00\"")]);
+    let host = Host::start(&market).await;
+    let mut listener = Listener::of(&host, "?kinds=ping,post").await;
+    let told = |event: &Value| (event["test"] == true, event["again"] == true);
+
+    let path = |what: &str| format!("/v1/campaigns/solar/{what}");
+    for test in [false, true] {
+        let mut order = Value::Null;
+        for again in [false, true] {
+            let body = json!({"lead": pinged(), "test": test, "_idempotency_key": "click-1"});
+            order = host.send(&path("ping"), body).await.1["ping_order_id"].clone();
+            assert_eq!(told(&listener.hears("ping").await), (test, again));
+        }
+        for again in [false, true] {
+            let body = json!({"lead": personal(), "test": test, "ping_order_id": order});
+            assert_eq!(host.send(&path("post"), body).await.0, 200);
+            assert_eq!(told(&listener.hears("post").await), (test, again));
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_the_kinds_that_were_asked_for_are_heard() {
     let one = buyer(OnPing::bid("30.00"), OnPost::accept()).await;
     let market = Market::of([Account::bidding("one", &one)]);
@@ -242,6 +266,26 @@ async fn a_plugins_fault_is_heard_in_the_hosts_own_word() {
         (&json!("plugin_trap"), &json!("solo"), &json!("moody"))
     );
     assert!(!listener.whole.contains("shaken"), "{}", listener.whole);
+}
+
+#[tokio::test]
+async fn a_buyer_that_never_answers_the_ping_before_its_post_is_left_alone() {
+    let silent = buyer(OnPing::never(), OnPost::accept()).await;
+    let account = Account::bidding("silent", &silent).with(
+        "price = \"30.00\"\nping_during_sort = false\nping_before_post = true\nping_timeout = \"50ms\"",
+    );
+    let market = Market::of([account]).post("reject_for_not_delivered = false");
+    let host = Host::start(&market).await;
+    let mut listener = Listener::of(&host, "?kinds=fault").await;
+    for _ in 0..5 {
+        let order = host.order().await;
+        host.post(&order).await.expect("accepted");
+    }
+    let fault = listener.hears("fault").await;
+    assert_eq!(
+        (&fault["code"], &fault["account"], &fault["asked"]),
+        (&json!("circuit_open"), &json!("silent"), &json!("ping"))
+    );
 }
 
 #[tokio::test]

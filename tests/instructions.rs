@@ -148,6 +148,37 @@ async fn every_example_in_the_document_sells() {
     }
 }
 
+#[tokio::test]
+async fn the_supplier_reads_its_own_name_and_what_each_field_is() {
+    let buyer = buyer(OnPing::never(), OnPost::accept()).await;
+    let market = Market::of([Account::fixed("one", "20.00", &buyer)]).toml();
+    let plain = "note = { type = \"text\" }";
+    let described =
+        "note = { type = \"text\", description = \"What the consumer would like to know\" }";
+    assert!(market.contains(plain));
+    let market = market
+        .replace(plain, described)
+        .replace("SunLeads Media", "Sunny & Sons <Leads>");
+    let host = Host::start_with(&market, &[]).await;
+    let (page, document) = (page(&host).await, document(&host).await);
+    document.is_valid_openapi();
+    for shown in [
+        "Sunny &amp; Sons &lt;Leads&gt;",
+        "What the consumer would like to know",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let document: Value = serde_json::from_str(&document.text()).expect("JSON");
+    let title = document["info"]["title"].as_str().expect("text");
+    assert!(title.contains("Sunny & Sons <Leads>"), "{title}");
+    let note = &document["components"]["schemas"]["PingLead"]["properties"]["note"];
+    let about = note["description"].as_str().unwrap_or_default();
+    assert!(
+        about.starts_with("What the consumer would like to know"),
+        "{note}"
+    );
+}
+
 const DIRECT: &str = "cost = { per_lead = \"5.00\" }\nchannel = \"direct_post\"";
 
 #[tokio::test]

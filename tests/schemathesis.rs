@@ -2,6 +2,9 @@
 //! from them at random – good, bad and odd ones – never fails, and never answers what is not
 //! described.
 //!
+//! There are three documents: the operators', a supplier's who pings and posts, and a supplier's who
+//! posts directly, to a campaign that is soon full and that slows them down.
+//!
 //! The requests are made by Schemathesis, from a fixed seed; what it needs is installed in a
 //! folder of its own below the target folder, once, at the versions that stand in
 //! `schemathesis/requirements.txt`.
@@ -161,6 +164,48 @@ async fn busy() -> (Host, [MockBuyer; 2], Value) {
         "CampaignName": CAMPAIGN, "Revision": 1,
     });
     (host, [taker, doubtful], known)
+}
+
+/// A direct-post campaign with room for a few leads, that takes fewer requests than are made.
+async fn crowded() -> (Host, MockBuyer) {
+    let taker = buyer(OnPing::never(), OnPost::accept()).await;
+    let market = Market::of([Account::fixed("taker", "30.00", &taker)]).on_terms(
+        "cost = { per_sale = \"5.00\" }\nchannel = \"direct_post\"\ncaps = { total = 2 }\n\
+         rate_limit = { per_second = 15, burst = 30 }",
+    );
+    (Host::start(&market).await, taker)
+}
+
+/// The sum of the metrics that begin like this and have this label.
+async fn counted(host: &Host, name: &str, label: &str) -> u64 {
+    let metrics = host.root("/metrics").await;
+    let lines = metrics.lines();
+    let of = lines.filter(|line| line.starts_with(name) && line.contains(label));
+    of.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_suppliers_api_does_as_its_document_says_of_direct_posts_to_a_full_and_busy_campaign() {
+    let _turn = MUCH_TO_BUILD.lock().await;
+    let (mut host, taker) = crowded().await;
+    let base = format!("http://{}", host.api);
+    let document = instructions(&base).await;
+    hold(&mut host, &document, &base, Market::key(), &[]).await;
+    // What the run was for: leads sold, and requests too bad, too many for the cap and too fast.
+    let usage = host.get(&format!("/campaigns/{CAMPAIGN}/usage")).await;
+    assert_eq!(usage["caps"]["total"]["free"], 0, "{usage}");
+    assert_eq!(taker.counts().posts, 2);
+    let of_status = async |status: u16| {
+        let label = format!("status=\"{status}\"");
+        counted(&host, "gavel_http_requests_total{api=\"supplier\"", &label).await
+    };
+    assert!(of_status(200).await > 2 && of_status(422).await > 0);
+    let (refused, fast) = (
+        of_status(429).await,
+        counted(&host, "gavel_rate_limited_total", CAMPAIGN).await,
+    );
+    assert!(refused > fast && fast > 0, "{fast} too fast of {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -199,6 +199,30 @@ async fn a_secret_reaches_its_buyer_and_is_in_no_file_log_or_answer() {
 }
 
 #[tokio::test]
+async fn a_secret_may_stand_in_a_file() {
+    const SECRET: &str = "f1le-unmistakable-value";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, format!("{SECRET}\n")).expect("writable");
+    let buyer = buyer(OnPing::bid("20.00"), OnPost::accept()).await;
+    let account = Account::bidding("one", &buyer)
+        .replacing(
+            "format = \"json\"",
+            "format = \"json\", headers = { authorization = \"Bearer {{secret:TOKEN}}\" }",
+        )
+        .with(&format!("secrets = {{ TOKEN = {{ file = {file:?} }} }}"));
+    let mut host = Host::start(&Market::of([account])).await;
+    host.order().await;
+    assert_eq!(
+        buyer.pings()[0].request.header("authorization"),
+        Some(format!("Bearer {SECRET}").as_str()),
+        "without the line's end"
+    );
+    assert!(host.stop().await.success());
+    assert_eq!(files_with(host.folder(), SECRET), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn suppliers_see_neither_buyers_nor_each_others_orders() {
     let buyer = buyer(OnPing::bid("20.00"), OnPost::accept()).await;
     let market = Market::of([Account::bidding("discreet-buyer", &buyer)]).toml();

@@ -134,6 +134,42 @@ async fn criteria_and_a_wasm_filter_decide_who_is_asked() {
 }
 
 #[tokio::test]
+async fn every_kind_of_criterion_decides_who_is_asked() {
+    let bidder = buyer(OnPing::never(), OnPost::accept()).await;
+    // Of the usual lead: met, and not met.
+    let criteria = [
+        ("state", "in = [\"CA\", \"AZ\"]", "in = [\"AZ\"]"),
+        ("state", "not_in = [\"NY\"]", "not_in = [\"NY\", \"CA\"]"),
+        ("homeowner", "is = true", "is = false"),
+        ("monthly_bill", "min = \"180\"", "min = \"180.01\""),
+        ("monthly_bill", "max = \"180\"", "max = \"179.99\""),
+        ("zip", "prefix = [\"80\", \"90\"]", "prefix = [\"80\"]"),
+        ("zip", "matches = '902\\d\\d'", "matches = '902'"),
+        ("zip", "present = true", "present = false"),
+        ("roof_shade", "present = false", "present = true"),
+        ("roof_shade", "present = false", "is = \"none\""),
+    ];
+    let (mut accounts, mut expected) = (Vec::new(), Vec::new());
+    for (at, (field, met, failed)) in criteria.into_iter().enumerate() {
+        for (test, outcome) in [(met, "outbid"), (failed, "criteria")] {
+            let name = format!("a{at}-{outcome}");
+            let account = Account::fixed(&name, "10.00", &bidder);
+            accounts.push(account.with(&format!("criteria = [{{ field = \"{field}\", {test} }}]")));
+            expected.push((name, format!("{field}, {test}"), outcome));
+        }
+    }
+    accounts.push(Account::fixed("best", "11.00", &bidder));
+    // Else what a ping lacks is asked only at the post.
+    let host = Host::start(&Market::of(accounts).ping("qualify_all_criteria = true")).await;
+    let PingAnswer::Bid { ping_id, .. } = host.ping().await else {
+        panic!("the best one bids")
+    };
+    for (name, criterion, outcome) in expected {
+        assert_eq!(host.outcome(&ping_id, &name).await, outcome, "{criterion}");
+    }
+}
+
+#[tokio::test]
 async fn every_way_in_which_a_buyer_fails_costs_its_account_the_ping_and_has_a_name() {
     let ways = [
         ("garbage", OnPing::Fault(Fault::Garbage), "invalid_response"),

@@ -24,9 +24,16 @@ async fn a_quote_holds_room_a_sale_takes_it_and_the_full_account_is_not_asked() 
     let market = Market::of([Account::bidding("solo", &buyer)
         .with("caps = { per_day = 2 }\nbudget = { per_month = \"50.00\" }")])
     .on_terms("cost = { per_lead = \"5.00\" }\ncaps = { total = 3 }");
-    let mut host = Host::start(&market).await;
+    let text = market
+        .toml()
+        .replace("name = \"solo\"", "name = \"Solo Roofing Ltd\"");
+    let mut host = Host::start_with(&text, &[]).await;
 
     let usage = host.get("/accounts/solo/usage").await;
+    assert_eq!(
+        usage["buyer"],
+        json!({"id": "solo", "name": "Solo Roofing Ltd"})
+    );
     assert_eq!(usage["timezone"], "America/New_York");
     assert_eq!(figures(&usage["caps"]["per_day"]), json!([2, 0, 0, 2]));
     assert_eq!(

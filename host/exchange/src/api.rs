@@ -9,7 +9,7 @@ use gavel_market::{
     breaker,
     field::Value,
     file::MarketError,
-    ids::{CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
+    ids::{BuyerId, CampaignId, DeliveryId, Digest, LeadId, PingId, PluginName, SupplierId},
     lead::{FieldError, RawLead},
     ledger::Entry,
     model::CallLimits,
@@ -99,6 +99,10 @@ pub struct PingReply {
     pub answer: PingAnswer,
     /// ISO 4217.
     pub currency: String,
+    /// Whether it is a test.
+    pub test: bool,
+    /// Whether this was said before, to the same request.
+    pub again: bool,
 }
 
 /// The answer to a post.
@@ -114,6 +118,10 @@ pub struct PostReply {
     pub redirect_url: Option<String>,
     /// Said beside the answer.
     pub warnings: Vec<FieldError>,
+    /// Whether it is a test.
+    pub test: bool,
+    /// Whether this was said before, to the same request.
+    pub again: bool,
 }
 
 /// What became of a lead, for its supplier.
@@ -491,6 +499,8 @@ pub enum ReturnNotTaken {
 pub struct UsageView {
     /// Whose.
     pub owner: Owner,
+    /// The buyer of an account, and what the market calls it.
+    pub buyer: Option<(BuyerId, String)>,
     /// Unix time in milliseconds of the moment that it is about.
     pub at_ms: u64,
     /// How much there is, and by whose clocks it is counted.

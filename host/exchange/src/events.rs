@@ -98,6 +98,10 @@ pub enum What {
         answer: PingAnswer,
         /// From its first byte to its answer, in milliseconds.
         ms: u64,
+        /// Whether it is a test.
+        test: bool,
+        /// Whether it was answered before, and told again.
+        again: bool,
     },
     /// A post was answered.
     Post {
@@ -111,6 +115,10 @@ pub enum What {
         answer: PostAnswer,
         /// From its first byte to its answer, in milliseconds.
         ms: u64,
+        /// Whether it is a test.
+        test: bool,
+        /// Whether it was answered before, and told again.
+        again: bool,
     },
     /// A delivery has an outcome.
     Delivery(Box<Delivered>),

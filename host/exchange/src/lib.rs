@@ -203,10 +203,9 @@ impl Exchange {
     ) -> Result<(), Refusal> {
         let revision = self.0.revisions.current().ok_or(Refusal::NotFound)?;
         let campaign = ping::who(&revision, caller, campaign, channel)?;
-        if caller.is_test {
-            return Ok(());
-        }
-        self.0.rates.admit(&revision.market, &campaign)
+        self.0
+            .rates
+            .admit(&revision.market, &campaign, caller.is_test)
     }
 
     /// Answers a ping. Once the request is understood this runs to its end; callers run it as
@@ -228,6 +227,8 @@ impl Exchange {
                 supplier: caller.supplier.clone(),
                 answer: reply.answer.clone(),
                 ms: clock::millis(received.at.elapsed()),
+                test: reply.test,
+                again: reply.again,
             });
         }
         answer
@@ -284,6 +285,8 @@ impl Exchange {
                 supplier: caller.supplier.clone(),
                 answer: reply.answer.clone(),
                 ms: clock::millis(received.at.elapsed()),
+                test: reply.test,
+                again: reply.again,
             });
         }
     }

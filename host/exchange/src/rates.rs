@@ -1,7 +1,8 @@
 //! How many requests each campaign takes (`rate_limit`; `rules.md`, ping 2).
 //!
-//! One limiter for each campaign that has a limit, in memory. It goes on counting for as long as
-//! its numbers stay the same, whatever else a new revision of the market changes.
+//! Two limiters for each campaign that has a limit, in memory: one for its tests, so that a
+//! supplier who tries things out slows down none of its own leads. They go on counting for as
+//! long as the limit's numbers stay the same, whatever else a new revision of the market changes.
 
 use std::{
     collections::HashMap,
@@ -18,26 +19,49 @@ use crate::api::Refusal;
 
 /// The limiters of all campaigns.
 #[derive(Debug, Default)]
-pub(crate) struct Rates(Mutex<HashMap<CampaignId, (RateLimit, DefaultDirectRateLimiter)>>);
+pub(crate) struct Rates(Mutex<HashMap<CampaignId, Limiters>>);
+
+#[derive(Debug)]
+struct Limiters {
+    of: RateLimit,
+    real: DefaultDirectRateLimiter,
+    tests: DefaultDirectRateLimiter,
+}
+
+impl Limiters {
+    fn new(of: RateLimit) -> Self {
+        let quota = Quota::per_second(of.per_second).allow_burst(of.burst);
+        Self {
+            of,
+            real: RateLimiter::direct(quota),
+            tests: RateLimiter::direct(quota),
+        }
+    }
+}
 
 impl Rates {
-    /// Counts one request of a campaign of this market, or says when to come again. A test
-    /// is not brought here.
-    pub(crate) fn admit(&self, market: &Market, campaign: &Campaign) -> Result<(), Refusal> {
+    /// Counts one request of a campaign of this market, or says when to come again.
+    pub(crate) fn admit(
+        &self,
+        market: &Market,
+        campaign: &Campaign,
+        test: bool,
+    ) -> Result<(), Refusal> {
         let Some(limit) = campaign.rate_limit else {
             return Ok(());
         };
         // Held for the arithmetic of one request.
         let mut limiters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts_so = |(of, _): &(RateLimit, _)| *of == limit;
+        let counts_so = |limiters: &Limiters| limiters.of == limit;
         if !limiters.get(&campaign.id).is_some_and(counts_so) {
             // The market changed: a good time to let go of what it no longer has.
             limiters.retain(|id, _| market.campaigns.contains_key(id));
-            let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
-            limiters.insert(campaign.id.clone(), (limit, RateLimiter::direct(quota)));
+            limiters.insert(campaign.id.clone(), Limiters::new(limit));
         }
-        let Some((_, limiter)) = limiters.get(&campaign.id) else {
-            return Ok(());
+        let limiter = match limiters.get(&campaign.id) {
+            Some(limiters) if test => &limiters.tests,
+            Some(limiters) => &limiters.real,
+            None => return Ok(()),
         };
         limiter.check().map_err(|too_fast| {
             metrics::counter!("gavel_rate_limited_total", "campaign" => campaign.id.to_string())
@@ -80,7 +104,7 @@ mod tests {
     fn let_through(rates: &Rates, market: &Market, campaign: &str, times: usize) -> usize {
         let campaign = &market.campaigns[campaign];
         (0..times)
-            .filter(|_| rates.admit(market, campaign).is_ok())
+            .filter(|_| rates.admit(market, campaign, false).is_ok())
             .count()
     }
 
@@ -90,12 +114,15 @@ mod tests {
     fn a_burst_passes_and_what_follows_is_told_how_long_to_wait() {
         let (rates, market) = (Rates::default(), market(LIMIT, "1"));
         assert_eq!(let_through(&rates, &market, "limited", 3), 3);
-        let refused = rates.admit(&market, &market.campaigns["limited"]);
+        let refused = rates.admit(&market, &market.campaigns["limited"], false);
         let Err(Refusal::RateLimited { retry_after }) = refused else {
             panic!("too fast: {refused:?}")
         };
         assert!(retry_after <= std::time::Duration::from_secs(1));
         assert_eq!(let_through(&rates, &market, "free", 1000), 1000);
+        let limited = &market.campaigns["limited"];
+        let tests = (0..9).filter(|_| rates.admit(&market, limited, true).is_ok());
+        assert_eq!(tests.count(), 3, "tests are counted apart");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::{
 
 use gavel_market::{
     ids::AccountId,
-    model::{HeldValue, SecretSource, TokenGrant},
+    model::{HeldValue, Market, SecretSource, TokenGrant},
 };
 use gavel_sandbox::Request;
 use tokio::time::Instant;
@@ -118,7 +118,31 @@ pub enum SecretProblem {
     BadTokenUrl(crate::buyers::Refused),
 }
 
+impl SecretError {
+    /// Where it stands in the market, such as `accounts.west.secrets.TOKEN.oauth2.client_id`.
+    pub fn path(&self) -> String {
+        format!("accounts.{}.secrets.{}{}", self.account, self.name, self.at)
+    }
+}
+
 impl SecretProblem {
+    /// Whether a host may find it otherwise, which has an environment, files and settings of its
+    /// own: what is missing here may be there. A value that is here and is none never is one.
+    pub fn depends_on_the_host(&self) -> bool {
+        match self {
+            Self::NotSet(_) | Self::InTheClear(_) => true,
+            Self::Unreadable { why, .. } => matches!(
+                why,
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ),
+            Self::Empty(_)
+            | Self::TooLong(_)
+            | Self::NotText(_)
+            | Self::ControlCharacters(_)
+            | Self::BadTokenUrl(_) => false,
+        }
+    }
+
     /// For programs: whether the market is wrong or what the host has.
     pub fn code(&self) -> &'static str {
         match self {
@@ -127,6 +151,26 @@ impl SecretProblem {
             _ => "secret_unavailable",
         }
     }
+}
+
+/// Everything that is wrong with a market's secrets as they are found on this machine, where no
+/// host need be. Nothing is fetched.
+///
+/// Reads files on the calling thread.
+pub fn check(market: &Market) -> Vec<SecretError> {
+    check_with(market, |variable| std::env::var_os(variable))
+}
+
+fn check_with(market: &Market, environment: impl Fn(&str) -> Option<OsString>) -> Vec<SecretError> {
+    let fetching = Fetching {
+        tokens: &Tokens::default(),
+        allow_http: false,
+    };
+    let accounts = market.accounts.iter();
+    let wrong = accounts.filter_map(|account| {
+        Secrets::read_with(&account.id, &account.secrets, &fetching, &environment).err()
+    });
+    wrong.flatten().collect()
 }
 
 /// Why a text with placeholders was not filled in.

@@ -34,6 +34,10 @@ impl Exchange {
         };
         let usage = self.usage(Owner::Account(account.id.clone()), room);
         Ok(UsageView {
+            buyer: Some((
+                account.buyer.clone(),
+                buyer.map(|buyer| buyer.name.clone()).unwrap_or_default(),
+            )),
             open: self.0.breakers.open(&account.id),
             ..usage
         })
@@ -61,6 +65,7 @@ impl Exchange {
             // As room would be taken now: never in a period before the last one counted.
             at_ms: usage.moment(clock::unix_ms()),
             owner,
+            buyer: None,
             room,
             usage,
             open: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use gavel_exchange::market_change;
+use gavel_exchange::{market_change, secrets};
 use gavel_market::{
     file::{self, MarketError},
     ids::PluginName,
@@ -16,16 +16,20 @@ use crate::{
     out::{self, Failure},
 };
 
-/// Checks a file and prints what is wrong with it.
+/// Checks a file and prints what is wrong with it. Notes are of what only a host can tell, and
+/// are no errors.
 pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
     let path: PathBuf = args.market.clone();
     let file = MarketFile::read(&path)?;
-    let (market, errors) = check(&file).await?;
-    for line in file.lines(errors.iter().cloned()) {
+    let checked = check(&file).await?;
+    for line in file.lines(checked.errors.iter().cloned()) {
         out::note(&line);
     }
-    match market {
-        Some(market) if errors.is_empty() => {
+    for line in file.lines(checked.notes) {
+        out::note(&format!("note: {line}"));
+    }
+    match checked.market {
+        Some(market) if checked.errors.is_empty() => {
             let (campaigns, accounts, plugins) = (
                 market.campaigns.len(),
                 market.accounts.len(),
@@ -40,7 +44,7 @@ pub(crate) async fn run(args: &CheckArgs) -> Result<(), Failure> {
         _ => Err(Failure(format!(
             "{} has {} to mend",
             file.shown(),
-            counted(errors.len(), "error")
+            counted(checked.errors.len(), "error")
         ))),
     }
 }
@@ -50,23 +54,55 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Everything that is wrong: with the market, with its plugins, and between the two. The last
-/// is looked for only where the market can be read.
-async fn check(file: &MarketFile) -> Result<(Option<Market>, Vec<MarketError>), Failure> {
-    let mut errors = file.with_lines(file.errors.clone());
-    let market = match file::parse_toml(&file.text().text) {
-        Ok(market) => market,
-        Err(more) => {
-            errors.extend(more);
-            errors.sort_by_key(|error| error.line);
-            return Ok((None, errors));
-        }
+/// What was found in a file.
+#[derive(Default)]
+struct Checked {
+    /// As far as it can be read.
+    market: Option<Market>,
+    errors: Vec<MarketError>,
+    /// What may be well on the host.
+    notes: Vec<MarketError>,
+}
+
+/// Everything that is wrong: with the market, with its plugins, between the two, and with its
+/// secrets. All but the first is looked for only where the market can be read.
+async fn check(file: &MarketFile) -> Result<Checked, Failure> {
+    let mut checked = Checked {
+        errors: file.with_lines(file.errors.clone()),
+        ..Checked::default()
     };
-    let (plugins, refused) = load(&market, file).await?;
-    errors.extend(file.with_lines(refused));
-    errors.extend(file.with_lines(market_change::verify(&market, &plugins).await));
-    errors.sort_by_key(|error| error.line);
-    Ok((Some(market), errors))
+    match file::parse_toml(&file.text().text) {
+        Ok(market) => {
+            let (plugins, refused) = load(&market, file).await?;
+            checked.errors.extend(file.with_lines(refused));
+            let between = market_change::verify(&market, &plugins).await;
+            checked.errors.extend(file.with_lines(between));
+            let (notes, wrong) = unavailable(&market);
+            checked.errors.extend(file.with_lines(wrong));
+            checked.notes = file.with_lines(notes);
+            checked.market = Some(market);
+        }
+        Err(more) => checked.errors.extend(more),
+    }
+    checked.errors.sort_by_key(|error| error.line);
+    checked.notes.sort_by_key(|note| note.line);
+    Ok(checked)
+}
+
+/// What the market's secrets lack on this machine: notes of what the host may have all the same,
+/// and errors.
+fn unavailable(market: &Market) -> (Vec<MarketError>, Vec<MarketError>) {
+    let (mut notes, mut errors) = (Vec::new(), Vec::new());
+    for wrong in secrets::check(market) {
+        let (path, code) = (wrong.path(), wrong.problem.code());
+        if wrong.problem.depends_on_the_host() {
+            let message = format!("on this machine, {}", wrong.problem);
+            notes.push(MarketError::new(path, code, message));
+        } else {
+            errors.push(MarketError::new(path, code, wrong.problem.to_string()));
+        }
+    }
+    (notes, errors)
 }
 
 /// Sends the market's plugins through the gate.
@@ -81,7 +117,7 @@ async fn load(
         let Some(found) = file.plugins.iter().find(|plugin| plugin.name == *name) else {
             if let PluginSource::Digest(digest) = &spec.source {
                 out::note(&format!(
-                    "plugin `{name}` is named by digest ({}), so accounts that use it are checked only by the host",
+                    "note: plugin `{name}` is named by digest ({}), so accounts that use it are checked only by the host",
                     digest.short()
                 ));
             }

@@ -88,8 +88,8 @@ pub(super) fn told_before(asked: &Asked, before: Again) -> Result<PingReply, Ref
     match before.answer {
         Remembered::Ping(answer) => Ok(PingReply {
             ping_id: before.ping,
-            answer,
-            currency: asked.roster.revision.market.currency.clone(),
+            again: true,
+            ..asked.reply(answer)
         }),
         Remembered::Posted(_) => Err(Refusal::Broken),
     }

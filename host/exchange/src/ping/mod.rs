@@ -86,9 +86,8 @@ pub(crate) async fn ping(
     let _place = inner.admit_ping()?;
     let revision = inner.revisions.current().ok_or(Refusal::NotFound)?;
     let campaign = who(&revision, caller, campaign, Channel::PingPost)?;
-    if !(caller.is_test || controls::says_test(&request)) {
-        inner.rates.admit(&revision.market, &campaign)?;
-    }
+    let test = caller.is_test || controls::says_test(&request);
+    inner.rates.admit(&revision.market, &campaign, test)?;
     let asked = what(inner, caller, revision, campaign, &request, received)?;
     let again = match again::enter(inner, &asked).await? {
         again::Entered::Before(reply) => return Ok(reply),
@@ -258,6 +257,8 @@ impl Asked {
             ping_id: self.id,
             answer,
             currency: self.roster.revision.market.currency.clone(),
+            test: self.test,
+            again: false,
         }
     }
 

@@ -82,9 +82,8 @@ fn understood(
 ) -> Result<Direct, Refusal> {
     let revision = inner.revisions.current().ok_or(Refusal::NotFound)?;
     let campaign = ping::who(&revision, caller, campaign, Channel::DirectPost)?;
-    if !(caller.is_test || says_test(request)) {
-        inner.rates.admit(&revision.market, &campaign)?;
-    }
+    let test = caller.is_test || says_test(request);
+    inner.rates.admit(&revision.market, &campaign, test)?;
     let (lead, controls) = what(&campaign, request)?;
     let lead = Arc::new(lead);
     let deadline = received.at + campaign.post.deadline;
@@ -258,12 +257,19 @@ impl Direct {
 fn told_before(inner: &Inner, before: &Again) -> Result<PostReply, Refusal> {
     match before.answer {
         Remembered::Ping(PingAnswer::NoBid { reason }) => {
-            let revision = inner.store.ping(before.ping)?.map(|ping| ping.revision);
-            Ok(rejection(
-                before.ping,
-                reason,
-                inner.currency_of(revision.unwrap_or_default()),
-            ))
+            let ping = inner.store.ping(before.ping)?;
+            let revision = ping.as_ref().map(|ping| ping.revision);
+            Ok(PostReply {
+                lead_id: before.ping.order().lead(),
+                answer: PostAnswer::Rejected {
+                    reason: reason.into(),
+                },
+                currency: inner.currency_of(revision.unwrap_or_default()),
+                redirect_url: None,
+                warnings: Vec::new(),
+                test: ping.is_some_and(|ping| ping.input.test),
+                again: true,
+            })
         }
         Remembered::Posted(id)
         | Remembered::Ping(PingAnswer::Bid {
@@ -271,28 +277,22 @@ fn told_before(inner: &Inner, before: &Again) -> Result<PostReply, Refusal> {
         }) => {
             let order = inner.store.order(id)?;
             // Erased after its retention, which may be shorter than the window.
-            reply::reply(inner, &order.ok_or(Refusal::AlreadyPosted)?)
+            reply::again(inner, &order.ok_or(Refusal::AlreadyPosted)?)
         }
     }
 }
 
 fn rejected(inner: &Inner, asked: &Asked, reason: NoBidReason) -> PostReply {
-    rejection(
-        asked.id,
-        reason,
-        inner.currency_of(asked.roster.revision.number),
-    )
-}
-
-fn rejection(ping: PingId, reason: NoBidReason, currency: String) -> PostReply {
     PostReply {
-        lead_id: ping.order().lead(),
+        lead_id: asked.order().lead(),
         answer: PostAnswer::Rejected {
             reason: reason.into(),
         },
-        currency,
+        currency: inner.currency_of(asked.roster.revision.number),
         redirect_url: None,
         warnings: Vec::new(),
+        test: asked.test,
+        again: false,
     }
 }
 

@@ -180,7 +180,7 @@ fn again(
             let posted = order.post.as_ref().ok_or(Refusal::Broken)?;
             match lead {
                 Some(lead) if claim::hash(inner, order.id, lead) == posted.lead_hash => {
-                    reply::reply(inner, order).map(Some)
+                    reply::again(inner, order).map(Some)
                 }
                 _ => Err(Refusal::AlreadyPosted),
             }

@@ -22,6 +22,17 @@ pub(crate) fn reply(inner: &Inner, order: &Order) -> Result<PostReply, Refusal> 
         currency: inner.currency_of(order.revision),
         redirect_url: redirect_url(inner, order)?,
         warnings: post.warnings.clone(),
+        test: order.test,
+        again: false,
+    })
+}
+
+/// The same, to a post that was answered before.
+pub(crate) fn again(inner: &Inner, order: &Order) -> Result<PostReply, Refusal> {
+    let reply = reply(inner, order)?;
+    Ok(PostReply {
+        again: true,
+        ..reply
     })
 }
 

@@ -218,6 +218,90 @@ fn every_problem_is_told_without_a_value() {
     }
 }
 
+/// A market with one account that has these secrets.
+fn market(secrets: &str) -> Market {
+    let text = format!(
+        r#"
+        currency = "USD"
+        [lead_types.solar.fields]
+        state = {{ type = "us_state" }}
+        [buyers.sunco]
+        [accounts.sunco-west]
+        buyer = "sunco"
+        lead_type = "solar"
+        adapter = {{ plugin = "http-buyer" }}
+        secrets = {{ {secrets} }}
+        [plugins.http-buyer]
+        path = "http_buyer.wasm"
+        "#
+    );
+    gavel_market::file::parse_toml(&text).unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+#[test]
+fn what_only_a_host_has_is_told_from_what_is_wrong_everywhere() {
+    let environment = |variable: &str| match variable {
+        "GOOD" => Some("value".into()),
+        "EMPTY" => Some("".into()),
+        "TAB" => Some("hush\thush".into()),
+        _ => None,
+    };
+    let grant = |url: &str| {
+        format!(
+            "T = {{ oauth2 = {{ token_url = \"{url}\", client_id = {{ env = \"GOOD\" }}, client_secret = {{ env = \"GOOD\" }} }} }}"
+        )
+    };
+    let cases = [
+        ("K = { env = \"ABSENT\" }".to_owned(), "K", true),
+        ("K = { file = \"/no/such/file\" }".to_owned(), "K", true),
+        ("K = { file = \"/\" }".to_owned(), "K", false),
+        ("K = { env = \"EMPTY\" }".to_owned(), "K", false),
+        ("K = { env = \"TAB\" }".to_owned(), "K", false),
+        (grant("http://login.example/"), "T.oauth2.token_url", true),
+    ];
+    for (secrets, at, depends) in cases {
+        let wrong = check_with(&market(&secrets), environment);
+        let [error] = &wrong[..] else {
+            panic!("{secrets}: {wrong:?}")
+        };
+        assert_eq!(error.path(), format!("accounts.sunco-west.secrets.{at}"));
+        assert_eq!(error.problem.depends_on_the_host(), depends, "{error}");
+    }
+    let good = market(&format!(
+        "K = {{ env = \"GOOD\" }}, {}",
+        grant("https://login.example/")
+    ));
+    assert_eq!(check_with(&good, environment), []);
+}
+
+#[tokio::test]
+async fn a_client_is_named_by_variables_and_by_files() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "cl13nt-value\n").unwrap();
+    let grant = TokenGrant {
+        token_url: "https://login.example/token".parse().unwrap(),
+        client_id: HeldValue::Env("ID".into()),
+        client_secret: HeldValue::File(file.path().to_str().unwrap().to_owned()),
+        scope: None,
+    };
+    let sources = BTreeMap::from([("TOKEN".to_owned(), SecretSource::OAuth2(grant))]);
+    let account = "sunco-west".parse().unwrap();
+    let id = |variable: &str| (variable == "ID").then(|| "gavel".into());
+    let secrets = nothing(|fetching| Secrets::read_with(&account, &sources, fetching, id));
+    // What a token is fetched with is taken out of answers, so the file's value was taken.
+    let plain = Request {
+        method: "POST".into(),
+        url: "https://b.example/ping".into(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    let secrets = secrets.unwrap().for_request(&plain, Instant::now()).await;
+    assert_eq!(
+        secrets.unwrap().redact(b"not cl13nt-value"),
+        &b"not {{secret:TOKEN}}"[..]
+    );
+}
+
 #[test]
 fn debug_shows_names_alone() {
     assert_eq!(

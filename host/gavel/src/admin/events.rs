@@ -110,6 +110,8 @@ fn data(what: &What) -> Value {
             supplier,
             answer,
             ms,
+            test,
+            again,
         } => {
             let told = match answer {
                 PingAnswer::Bid {
@@ -124,6 +126,8 @@ fn data(what: &What) -> Value {
                 "campaign": campaign,
                 "supplier": supplier,
                 "ms": ms,
+                "test": test,
+                "again": again,
             });
             together(of, told)
         }
@@ -133,12 +137,16 @@ fn data(what: &What) -> Value {
             supplier,
             answer,
             ms,
+            test,
+            again,
         } => {
             let of = json!({
                 "lead_id": lead,
                 "campaign": campaign,
                 "supplier": supplier,
                 "ms": ms,
+                "test": test,
+                "again": again,
             });
             together(of, orders::told(answer))
         }

@@ -40,6 +40,9 @@ fn written(view: &UsageView) -> Value {
         Owner::Account(id) => fields.insert("account".into(), id.to_string().into()),
         Owner::Campaign(id) => fields.insert("campaign".into(), id.to_string().into()),
     };
+    if let Some((id, name)) = &view.buyer {
+        fields.insert("buyer".into(), json!({"id": id, "name": name}));
+    }
     let zone = view.room.zone.iana_name().unwrap_or("UTC");
     fields.insert("timezone".into(), zone.into());
     fields.insert("at".into(), time_ms(view.at_ms).into());
@@ -132,6 +135,7 @@ mod tests {
             usage.take(&taking, &zone);
         }
         let view = UsageView {
+            buyer: None,
             owner,
             at_ms,
             room: Room {

@@ -217,6 +217,8 @@ mod tests {
             ping_id: PingId(ULID),
             answer,
             currency: "USD".into(),
+            test: false,
+            again: false,
         }))
     }
 
@@ -232,6 +234,8 @@ mod tests {
             currency: "USD".into(),
             redirect_url,
             warnings,
+            test: false,
+            again: false,
         }))
     }
 

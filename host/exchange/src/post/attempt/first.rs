@@ -74,7 +74,9 @@ impl Attempt {
                     at: now,
                     unix_ms: clock::unix_ms(),
                 },
-                until: self.until.unwrap_or(now + self.account.ping_timeout),
+                // Where nobody waits it has all the time that its account gives it, so that a
+                // timeout tells the breaker.
+                until: self.until.unwrap_or(now + 2 * self.account.ping_timeout),
             }),
         };
         let id = format!("{}.{}", self.order.id, self.account.tag());

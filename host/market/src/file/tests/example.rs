@@ -112,7 +112,6 @@ fn every_key_is_suggested_to_whoever_misspells_it() {
 fn the_example_with_every_other_word_is_good_too() {
     let others = [
         ("channel = \"ping_post\"", "channel = \"direct_post\""),
-        ("# delivers_to", "delivers_to"),
         ("{ per_lead = \"15.00\" }", "{ per_sale = \"15.00\" }"),
         ("{ per_lead = \"15.00\" }", "{ revenue_share = \"70\" }"),
         ("by = \"price\"", "by = \"weighted\""),
