@@ -7,13 +7,16 @@
 //! | `random` | the case of a seed |
 //! | `reference`, `auction`, `values`, `calendar` | the rules, read from `rules.md` alone |
 //! | `driver`, `market_text` | the same on `gavel_market` and a real `gavel_store` |
+//! | `picks` | which of the things that are there a step is about |
 //! | `told`, `play` | what is compared, and the comparison after every step |
+//! | `hosted` | the same cases against the real binary |
 //!
 //! A case is one random market (now and then changed on the way), its leads, and one interleaving
 //! of pings, posts, buyers' ends, clock steps, expiries, settlements, erasures and returns. What
-//! filters and buyers say is scripted for both sides alike. What only the exchange decides – the
-//! circuit breaker, rate limits, repeats of a request, deadlines of a ping – is not in here; it is
-//! shown from outside and beside its own code.
+//! filters and buyers say is scripted for both sides alike. Some hundreds of the same cases are
+//! played against the host itself, over HTTP, as far as its clock need not be moved (`hosted`).
+//! What only the exchange decides – the circuit breaker, rate limits, repeats of a request,
+//! deadlines of a ping – is not in here; it is shown from outside and beside its own code.
 //!
 //! `GAVEL_MODEL_CASES` says how many cases are played; without it as many as take about two
 //! minutes. 100 000, which is what the exchange's own claim is about, take a few:
@@ -31,8 +34,10 @@
 //! - An account that lost its room is none of the buyers that `min_deliveries` counts.
 //! - In all fields equal (post 5) means by the same comparison: e-mail in lower case.
 //! - A lead that is `duplicate` and for which the campaign has no room is `duplicate`.
+//! - A test is ranked as though nobody had had a turn yet.
 //! - An account was last held for at the latest moment at which it took room, released or not.
-//! - `partial_loss` is judged when the lead is answered `sold`, or has nothing left to try.
+//! - `partial_loss` is judged when the lead is answered `sold`, or has nothing left to try, by
+//!   an erasure, too.
 //! - An operator's settlement as sold ends a stop as one as not sold does: other places go on.
 //! - A delivery was sold when its buyer, or the operator, said so: that names the month in which
 //!   a return is counted.
@@ -42,7 +47,9 @@ mod auction;
 mod calendar;
 mod case;
 mod driver;
+mod hosted;
 mod market_text;
+mod picks;
 mod play;
 mod random;
 mod reference;

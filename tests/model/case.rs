@@ -12,10 +12,13 @@ pub(crate) const FIELDS: [(&str, &str); 8] = [
     ("size", "integer"),
     ("owner", "flag"),
     ("day", "date"),
-    ("note", "text"),
+    ("roof_shade", "text"),
     ("phone", "us_phone"),
     ("email", "email"),
 ];
+
+/// Place of the field that a real filter looks at.
+pub(crate) const SHADE: usize = 5;
 
 /// Place of the first personal field.
 pub(crate) const PERSONAL: usize = 6;
@@ -161,6 +164,18 @@ pub(crate) struct Account {
     pub stops: bool,
     pub duplicates: Option<Same>,
     pub returns: Option<Returns>,
+    /// What its filter accepts as the roof's shade, where it is a real one.
+    pub shades: Option<Vec<&'static str>>,
+    /// What answers to tests in its buyer's place.
+    pub script: Option<Script>,
+}
+
+/// An account's answers to tests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Script {
+    Bid(Decimal),
+    NoBid,
+    Reject,
 }
 
 /// What an account's buyer and plugins say about one lead: inputs to both sides.

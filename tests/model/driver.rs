@@ -39,7 +39,7 @@ use serde_json::json;
 use super::{
     auction::Quote,
     case::{self, FIELDS, Offer, Ping, Says, Sent, Settle},
-    market_text,
+    market_text::{self, Nowhere},
     told::{DeliveryTold, EntryTold, OrderTold, Owner, Told, UsageTold},
 };
 
@@ -91,7 +91,7 @@ impl<'s> Driver<'s> {
         now_ms: u64,
     ) -> Result<Self, Broken> {
         let read = |market| {
-            let text = market_text::text(market);
+            let text = market_text::text(market, &Nowhere);
             let market = file::parse_toml(&text);
             market
                 .map(Arc::new)

@@ -4,14 +4,50 @@ use std::fmt::Write as _;
 
 use rust_decimal::Decimal;
 
-use super::case::{By, Cost, FIELDS, Hours, Market, PERIODS, PERSONAL, Periods, Same, Scope, Test};
+use super::case::{
+    Account, By, Cost, FIELDS, Hours, Market, PERIODS, PERSONAL, Periods, Same, Scope, Script, Test,
+};
 
-/// The market as an operator would write it.
-pub(crate) fn text(market: &Market) -> String {
+/// What a market says of the world beside the rules, as lines of its file.
+pub(crate) trait World {
+    /// Its plugins, each with its table.
+    fn plugins(&self) -> String;
+    /// More keys of a supplier.
+    fn supplier(&self, at: usize) -> String;
+    /// More keys of every campaign.
+    fn campaign(&self) -> String;
+    /// An account's adapter, and more of its keys.
+    fn account(&self, at: usize, account: &Account) -> String;
+}
+
+/// No world at all: nobody is asked, and nothing is sent.
+pub(crate) struct Nowhere;
+
+impl World for Nowhere {
+    fn plugins(&self) -> String {
+        format!("[plugins.p]\ndigest = \"{}\"\n", "0".repeat(64))
+    }
+
+    fn supplier(&self, _at: usize) -> String {
+        String::new()
+    }
+
+    fn campaign(&self) -> String {
+        String::new()
+    }
+
+    fn account(&self, _at: usize, _account: &Account) -> String {
+        "adapter = { plugin = \"p\" }\n".into()
+    }
+}
+
+/// The market as an operator would write it. Its lead type is its own, as its accounts are.
+pub(crate) fn text(market: &Market, world: &impl World) -> String {
     let mut text = format!(
-        "currency = \"USD\"\ntimezone = \"{}\"\n[plugins.p]\ndigest = \"{}\"\n[lead_types.lead.fields]\n",
+        "currency = \"USD\"\ntimezone = \"{}\"\n{}[lead_types.{}lead.fields]\n",
         market.zone,
-        "0".repeat(64)
+        world.plugins(),
+        market.prefix,
     );
     let out = &mut text;
     for (at, (name, kind)) in FIELDS.iter().enumerate() {
@@ -30,6 +66,7 @@ pub(crate) fn text(market: &Market) -> String {
             out,
             format_args!("[suppliers.{}s{supplier}]", market.prefix),
         );
+        out.push_str(&world.supplier(supplier));
     }
     for (buyer, zone) in market.buyers.iter().enumerate() {
         line(
@@ -39,10 +76,10 @@ pub(crate) fn text(market: &Market) -> String {
     }
     groups(out, market);
     for campaign in 0..market.campaigns.len() {
-        write_campaign(out, market, campaign);
+        write_campaign(out, market, campaign, world);
     }
     for account in 0..market.accounts.len() {
-        write_account(out, market, account);
+        write_account(out, market, account, world);
     }
     text
 }
@@ -104,15 +141,16 @@ fn by(by: By) -> &'static str {
     }
 }
 
-fn write_campaign(out: &mut String, market: &Market, at: usize) {
+fn write_campaign(out: &mut String, market: &Market, at: usize, world: &impl World) {
     let (prefix, campaign) = (&market.prefix, &market.campaigns[at]);
     line(out, format_args!("[campaigns.{prefix}c{at}]"));
+    out.push_str(&world.campaign());
     key(
         out,
         "supplier",
         quoted(format!("{prefix}s{}", campaign.supplier)),
     );
-    key(out, "lead_type", quoted("lead"));
+    key(out, "lead_type", quoted(format!("{prefix}lead")));
     key(
         out,
         "channel",
@@ -246,12 +284,20 @@ fn hours(hours: &Hours) -> String {
     )
 }
 
-fn write_account(out: &mut String, market: &Market, at: usize) {
+fn write_account(out: &mut String, market: &Market, at: usize, world: &impl World) {
     let (prefix, account) = (&market.prefix, &market.accounts[at]);
     line(out, format_args!("[accounts.{prefix}a{at}]"));
     key(out, "buyer", quoted(format!("{prefix}b{}", account.buyer)));
-    key(out, "lead_type", quoted("lead"));
-    key(out, "adapter", "{ plugin = \"p\" }");
+    key(out, "lead_type", quoted(format!("{prefix}lead")));
+    out.push_str(&world.account(at, account));
+    if let Some(script) = account.script {
+        let script = match script {
+            Script::Bid(amount) => format!("bid {amount}"),
+            Script::NoBid => "no_bid".into(),
+            Script::Reject => "reject".into(),
+        };
+        key(out, "test", quoted(script));
+    }
     key(
         out,
         "status",

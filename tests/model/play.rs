@@ -5,6 +5,7 @@ use gavel_store::Store;
 use super::{
     case::{Case, Sent, Settle, Step},
     driver::Driver,
+    picks::pick,
     reference::{At, Reference, State},
     told::{Owner, Told},
 };
@@ -27,6 +28,23 @@ pub(crate) struct Done {
     pub duplicates: u64,
     pub entries: u64,
     pub returns: u64,
+    /// Steps that could not be played.
+    pub left_out: u64,
+}
+
+impl Done {
+    /// Counts what became of a case's orders.
+    pub(crate) fn count(&mut self, reference: &Reference) {
+        for order in &reference.orders {
+            self.entries += u64::try_from(order.entries.len()).unwrap();
+            let sold = order
+                .deliveries
+                .iter()
+                .filter(|delivery| delivery.at == At::Sold);
+            self.sales += u64::try_from(sold.count()).unwrap();
+            self.duplicates += u64::from(order.is_duplicate());
+        }
+    }
 }
 
 impl std::ops::AddAssign for Done {
@@ -40,6 +58,7 @@ impl std::ops::AddAssign for Done {
         self.duplicates += other.duplicates;
         self.entries += other.entries;
         self.returns += other.returns;
+        self.left_out += other.left_out;
     }
 }
 
@@ -71,10 +90,6 @@ pub(crate) async fn play(case: &Case, store: &Store, ids: &mut u128) -> Result<D
         .await
         .map_err(|what| format!("at the end\n{what}"))?;
     Ok(both.done)
-}
-
-fn pick<T: Clone>(from: &[T], number: usize) -> Option<T> {
-    from.get(number % from.len().max(1)).cloned()
 }
 
 impl Both<'_> {
@@ -109,19 +124,7 @@ impl Both<'_> {
                 there => self.record(number % there).await,
             },
             Step::Post(number, sent) => {
-                let quoted: Vec<usize> = (0..self.reference.orders.len()).collect();
-                // Mostly to what is open.
-                let open: Vec<usize> = quoted
-                    .iter()
-                    .copied()
-                    .filter(|at| self.reference.orders[*at].state == State::Open)
-                    .collect();
-                let from = if open.is_empty() || number % 7 == 0 {
-                    quoted
-                } else {
-                    open
-                };
-                let Some(at) = pick(&from, *number) else {
+                let Some(at) = self.reference.picked_to_post(*number) else {
                     return Ok(());
                 };
                 let expected = self.reference.post(at, sent);
@@ -134,20 +137,16 @@ impl Both<'_> {
                 Some(at) => self.drive(at).await,
                 None => Ok(()),
             },
-            Step::End(number) => match pick(&self.reference.under_way(), *number) {
+            Step::End(number) => match self.reference.picked_to_end(*number) {
                 Some((at, place)) => self.end(at, place).await,
                 None => Ok(()),
             },
-            Step::Settle(number, how) => {
-                match pick(&self.reference.deliveries_at(At::Unconfirmed), *number) {
-                    Some((at, place)) => self.settle(at, place, *how).await,
-                    None => Ok(()),
-                }
-            }
+            Step::Settle(number, how) => match self.reference.picked_to_settle(*number) {
+                Some((at, place)) => self.settle(at, place, *how).await,
+                None => Ok(()),
+            },
             Step::RetryByHand(number) => {
-                let mut tried = self.reference.deliveries_at(At::Failed);
-                tried.extend(self.reference.deliveries_at(At::Rejected));
-                let Some((at, place)) = pick(&tried, *number) else {
+                let Some((at, place)) = self.reference.picked_to_retry(*number) else {
                     return Ok(());
                 };
                 let expected = self.reference.retry_by_hand(at, place);
@@ -155,13 +154,7 @@ impl Both<'_> {
                 self.compare_order(at)
             }
             Step::Erase(number) => {
-                let posted: Vec<usize> = (0..self.reference.orders.len())
-                    .filter(|at| {
-                        let state = self.reference.orders[*at].state;
-                        !matches!(state, State::Open | State::Expired)
-                    })
-                    .collect();
-                let Some(at) = pick(&posted, *number) else {
+                let Some(at) = self.reference.picked_to_erase(*number) else {
                     return Ok(());
                 };
                 let expected = self.reference.erase(at);
@@ -169,9 +162,7 @@ impl Both<'_> {
                 self.compare_order(at)
             }
             Step::Return(number) => {
-                let mut sold = self.reference.deliveries_at(At::Sold);
-                sold.retain(|(at, _)| self.reference.may_be_returned(*at));
-                let Some((at, place)) = pick(&sold, *number) else {
+                let Some((at, place)) = self.reference.picked_to_return(*number) else {
                     return Ok(());
                 };
                 let expected = self
@@ -191,10 +182,7 @@ impl Both<'_> {
                 self.compare_order(at)
             }
             Step::Decide(number, accept) => {
-                let pending: Vec<usize> = (0..self.reference.returns.len())
-                    .filter(|at| self.reference.returns[*at].pending)
-                    .collect();
-                let Some(number) = pick(&pending, *number) else {
+                let Some(number) = self.reference.picked_to_decide(*number) else {
                     return Ok(());
                 };
                 self.reference.decide_return(number, *accept);
@@ -292,15 +280,8 @@ impl Both<'_> {
         for at in 0..self.reference.orders.len() {
             same(&self.reference.told(at), &self.host.told(at)?)?;
             self.compare_order(at)?;
-            let order = &self.reference.orders[at];
-            self.done.entries += u64::try_from(order.entries.len()).unwrap();
-            let sold = order
-                .deliveries
-                .iter()
-                .filter(|delivery| delivery.at == At::Sold);
-            self.done.sales += u64::try_from(sold.count()).unwrap();
-            self.done.duplicates += u64::from(order.is_duplicate());
         }
+        self.done.count(&self.reference);
         self.no_hold_is_left()
     }
 
@@ -311,9 +292,7 @@ impl Both<'_> {
             if !is_open || at % 4 == 3 {
                 continue;
             }
-            let mut sent: Sent = std::array::from_fn(|_| None);
-            sent[6] = Some(format!("415-555-01{:02}", 30 + at % 3));
-            sent[7] = Some(format!("{}@example.com", ["Ann.Lee", "bo"][at % 2]));
+            let sent = late(at);
             let expected = self.reference.post(at, &sent);
             same(&expected, &self.host.post(at, &sent).await?)?;
             self.done.posts += 1;
@@ -383,7 +362,15 @@ impl Both<'_> {
     }
 }
 
-fn same(expected: &Told, told: &Told) -> Result<(), Disagreement> {
+/// What is posted at the end to a quote that nobody posted to: one of a few persons.
+pub(crate) fn late(at: usize) -> Sent {
+    let mut sent: Sent = std::array::from_fn(|_| None);
+    sent[6] = Some(format!("415-555-01{:02}", 30 + at % 3));
+    sent[7] = Some(format!("{}@example.com", ["Ann.Lee", "bo"][at % 2]));
+    sent
+}
+
+pub(crate) fn same(expected: &Told, told: &Told) -> Result<(), Disagreement> {
     if expected == told {
         Ok(())
     } else {

@@ -48,7 +48,8 @@ const STATES: [&str; 4] = ["CA", "AZ", "NV", "TX"];
 const BILLS: [&str; 4] = ["80", "100", "100.5", "180"];
 const SIZES: [&str; 3] = ["1", "5", "20"];
 const DAYS: [&str; 3] = ["2026-01-31", "2026-02-28", "2026-12-01"];
-const NOTES: [&str; 3] = ["north", "south", "northwest"];
+/// Where a roof is shaded.
+pub(crate) const SHADES: [&str; 3] = ["north", "south", "northwest"];
 
 const PATTERNS: [(usize, Pattern); 3] = [
     (
@@ -74,7 +75,7 @@ const PATTERNS: [(usize, Pattern); 3] = [
     ),
 ];
 
-fn money(rng: &mut SmallRng, most: u32) -> Decimal {
+pub(crate) fn money(rng: &mut SmallRng, most: u32) -> Decimal {
     let text = match rng.random_range(0..4) {
         // On a grid of fives, so that there are ties; else with cents or more.
         0 | 1 => format!("{}", 5 * rng.random_range(0..=most / 5)),
@@ -92,11 +93,15 @@ fn money(rng: &mut SmallRng, most: u32) -> Decimal {
     text.parse::<Decimal>().unwrap().normalize()
 }
 
-fn often<T>(rng: &mut SmallRng, share: f64, make: impl FnOnce(&mut SmallRng) -> T) -> Option<T> {
+pub(crate) fn often<T>(
+    rng: &mut SmallRng,
+    share: f64,
+    make: impl FnOnce(&mut SmallRng) -> T,
+) -> Option<T> {
     rng.random_bool(share).then(|| make(rng))
 }
 
-fn one<T: Copy>(rng: &mut SmallRng, list: &[T]) -> T {
+pub(crate) fn one<T: Copy>(rng: &mut SmallRng, list: &[T]) -> T {
     *list.choose(rng).unwrap()
 }
 
@@ -108,7 +113,7 @@ fn some_of(rng: &mut SmallRng, list: &[usize], share: f64) -> Vec<usize> {
 }
 
 /// Some values of a list, at least one.
-fn values(rng: &mut SmallRng, list: &[&'static str]) -> Vec<&'static str> {
+pub(crate) fn values(rng: &mut SmallRng, list: &[&'static str]) -> Vec<&'static str> {
     let mut chosen: Vec<_> = list
         .iter()
         .copied()
@@ -274,6 +279,8 @@ fn account(rng: &mut SmallRng, buyers: usize) -> Account {
             auto_accept: rng.random_bool(0.5),
             charge_supplier: rng.random_bool(0.7),
         }),
+        shades: None,
+        script: None,
     }
 }
 
@@ -351,13 +358,13 @@ fn open_fields(rng: &mut SmallRng, share: f64) -> Sent {
             2 => text(rng, &SIZES),
             3 => text(rng, &["true", "yes", "false", "0"]),
             4 => text(rng, &DAYS),
-            _ => text(rng, &NOTES),
+            _ => text(rng, &SHADES),
         };
     }
     sent
 }
 
-fn ping(rng: &mut SmallRng, market: &Market, number: usize) -> Ping {
+pub(crate) fn ping(rng: &mut SmallRng, market: &Market, number: usize) -> Ping {
     let campaign = rng.random_range(0..market.campaigns.len());
     let mut lead = open_fields(rng, 0.8);
     if market.campaigns[campaign].direct {
@@ -401,7 +408,7 @@ fn says(rng: &mut SmallRng) -> Says {
     }
 }
 
-fn post(rng: &mut SmallRng) -> Sent {
+pub(crate) fn post(rng: &mut SmallRng) -> Sent {
     // Mostly what was pinged is not repeated, so that it does not differ.
     let mut sent = open_fields(rng, 0.06);
     person(rng, &mut sent);

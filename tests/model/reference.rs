@@ -3,6 +3,7 @@
 //!
 //! It knows no plugin and no store: what filters and buyers say is an input.
 
+mod alone;
 mod operators;
 mod ping;
 mod post;
@@ -52,6 +53,7 @@ impl At {
 }
 
 /// A ping that was decided and is not recorded yet.
+#[derive(Clone)]
 pub(crate) struct Decided {
     market: usize,
     ping: Ping,
@@ -61,12 +63,13 @@ pub(crate) struct Decided {
     outcomes: BTreeMap<usize, &'static str>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Delivery {
     pub bid: usize,
     pub at: At,
     price: Option<Decimal>,
     marks: BTreeSet<&'static str>,
-    unreachable: u32,
+    pub unreachable: u32,
     by_hand: bool,
     sold_at_ms: u64,
 }
@@ -78,6 +81,7 @@ struct Taken {
     shown: Shown,
 }
 
+#[derive(Clone)]
 pub(crate) struct Order {
     market: usize,
     pub campaign: usize,
@@ -99,12 +103,13 @@ pub(crate) struct Order {
     until_ms: Option<u64>,
     covered: bool,
     pub deliveries: Vec<Delivery>,
-    answer: Option<(String, String)>,
+    pub answer: Option<(String, String)>,
     pub finished: bool,
     pub erased: bool,
     pub entries: Vec<EntryTold>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Return {
     pub order: usize,
     pub bid: usize,
@@ -115,6 +120,7 @@ pub(crate) struct Return {
 }
 
 /// Everything there is.
+#[derive(Clone)]
 pub(crate) struct Reference {
     markets: Vec<Market>,
     market_zone: TimeZone,

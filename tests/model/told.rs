@@ -35,6 +35,24 @@ pub(crate) struct OrderTold {
     pub deliveries: Vec<DeliveryTold>,
 }
 
+impl Told {
+    /// As the admin API shows it: an order's deliveries in no order, and without what only a
+    /// record says.
+    pub(crate) fn as_shown(self) -> Self {
+        let Self::Order(mut order) = self else {
+            return self;
+        };
+        order.finished = false;
+        order.deliveries.sort_by_key(|delivery| delivery.account);
+        for delivery in &mut order.deliveries {
+            let word = delivery.state.split(' ').next().unwrap_or_default();
+            delivery.state = word.to_owned();
+            (delivery.unreachable, delivery.by_hand) = (0, false);
+        }
+        Self::Order(order)
+    }
+}
+
 /// How a delivery stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct DeliveryTold {
@@ -47,13 +65,20 @@ pub(crate) struct DeliveryTold {
 }
 
 /// One entry of a lead's ledger.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryTold {
     pub kind: &'static str,
     pub account: Option<usize>,
     pub amount: Decimal,
     pub marks: BTreeSet<String>,
     pub at_ms: u64,
+}
+
+/// Entries in no order and at no time: what two clocks have in common.
+pub(crate) fn untimed(mut entries: Vec<EntryTold>) -> Vec<EntryTold> {
+    entries.iter_mut().for_each(|entry| entry.at_ms = 0);
+    entries.sort();
+    entries
 }
 
 /// What was counted of one owner: in each kind of period, sold, held, and both in money; and

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
-use super::case::{FIELDS, PERSONAL, Same, Sent, Test};
+use super::case::{FIELDS, PERSONAL, SHADE, Same, Sent, Test};
 
 /// A value in the one form in which it is compared.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +92,14 @@ pub(crate) fn meets_all(criteria: &[(usize, Test)], lead: &Values, is_whole: boo
         .iter()
         .map(|(field, test)| meets(*field, test, lead, is_whole));
     known.flatten().all(|met| met)
+}
+
+/// Whether a filter on the roof's shade lets a lead through: one that does not say is.
+pub(crate) fn has_shade(accepted: Option<&Vec<&'static str>>, lead: &Values) -> bool {
+    match (accepted, &lead[SHADE]) {
+        (Some(accepted), Some(shade)) => accepted.contains(&text_of(shade).as_str()),
+        _ => true,
+    }
 }
 
 /// Whether two leads are the same by these fields: e-mail in lower case, absent values never.

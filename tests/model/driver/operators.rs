@@ -48,11 +48,17 @@ impl Driver<'_> {
     }
 
     pub(crate) async fn erase(&mut self, at: usize) -> Result<Told, Broken> {
-        let erased = self
-            .store
-            .erase_lead(self.orders[at].id.lead(), self.now_ms)
-            .await;
-        Ok(self.told_of(&erased.map_err(broken)?))
+        let id = self.orders[at].id;
+        let erased = self.store.erase_lead(id.lead(), self.now_ms).await;
+        let mut order = erased.map_err(broken)?;
+        let terms = self.orders[at].terms.clone();
+        let done = order.next(&terms, &[], self.now_ms) == Next::Done;
+        if order.state == OrderState::Accepted && order.is_being_delivered() && done {
+            // Whoever drives it finds nothing left to try.
+            let finished = self.store.finish_order(id, terms, self.now_ms).await;
+            order = finished.map_err(broken)?;
+        }
+        Ok(self.told_of(&order))
     }
 
     pub(crate) async fn expire(&mut self) -> Result<Told, Broken> {

@@ -149,6 +149,11 @@ impl Driver<'_> {
             return Ok(Err(full));
         }
         let usage = self.store.usage(&owner);
+        let turn = if ping.test {
+            room::Turn::default()
+        } else {
+            usage.turn(account.weight, usage.moment(self.now_ms))
+        };
         Ok(Ok(Bid {
             account: account.id.clone(),
             buyer: account.buyer.clone(),
@@ -156,7 +161,7 @@ impl Driver<'_> {
             reference: None,
             priority: account.priority,
             exclusive: account.exclusive,
-            turn: usage.turn(account.weight, usage.moment(self.now_ms)),
+            turn,
             hold: account.hold,
         }))
     }

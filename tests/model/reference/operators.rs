@@ -84,8 +84,9 @@ impl Reference {
         order.release_what_is_not_with_a_buyer();
         let out =
             !(order.places(At::InFlight).is_empty() && order.places(At::Unconfirmed).is_empty());
-        if order.state == State::Accepted && !out {
-            order.finished = true;
+        if order.state == State::Accepted && !out && !order.finished {
+            let campaign = self.campaign(self.orders[at].market, self.orders[at].campaign);
+            self.finish(at, &campaign);
         }
         self.told(at)
     }

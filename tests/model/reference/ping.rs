@@ -91,7 +91,7 @@ impl Reference {
                 return Err("duplicate");
             }
         }
-        if !says.qualifies {
+        if !says.qualifies || !values::has_shade(account.shades.as_ref(), lead) {
             return Err("filtered");
         }
         let amount = if account.asks {
@@ -112,7 +112,12 @@ impl Reference {
         if !ping.test {
             self.room(owner, Some(amount))?;
         }
-        let usage = self.usage(owner);
+        // A test takes no turn, and is in nobody's.
+        let usage = if ping.test {
+            UsageTold::default()
+        } else {
+            self.usage(owner)
+        };
         Ok(Bid {
             account: at,
             buyer: account.buyer,

@@ -73,6 +73,16 @@ impl Reference {
 
     /// Steps 6 to 9: the next thing that the host does for a lead by itself.
     pub(crate) fn drive(&mut self, at: usize) -> Told {
+        match self.look(at, &[]) {
+            Next::Try(places) => places.into_iter().for_each(|place| self.try_on(at, place)),
+            Next::Wait => {}
+            Next::Done => self.has_ended(at),
+        }
+        self.told(at)
+    }
+
+    /// Steps 6 and 9, where they are due, and what is next, while these bids are being tried.
+    pub(super) fn look(&mut self, at: usize, under_way: &[usize]) -> Next {
         let order = &self.orders[at];
         let campaign = self.campaign(order.market, order.campaign);
         if order.state == State::Posting && order.answer.is_none() {
@@ -81,10 +91,11 @@ impl Reference {
                     let account = self.account(order.market, bid.account);
                     values::meets_all(&account.criteria, &order.lead, true)
                         && order.ping.says[bid.account].still_covers
+                        && values::has_shade(account.shades.as_ref(), &order.lead)
                 };
                 if !order.bids.iter().any(covers) {
                     self.settle(at, &campaign, "no_coverage");
-                    return self.told(at);
+                    return Next::Wait;
                 }
                 self.orders[at].covered = true;
             }
@@ -92,19 +103,26 @@ impl Reference {
                 self.accept(at, &campaign);
             }
         }
-        match self.next(at, &campaign) {
-            Next::Try(places) => places.into_iter().for_each(|place| self.try_on(at, place)),
-            Next::Wait => {}
-            Next::Done => match self.orders[at].state {
-                State::Posting => self.settle(at, &campaign, "not_delivered"),
-                _ => self.finish(at, &campaign),
-            },
-        }
-        self.told(at)
+        self.next(at, &campaign, under_way)
     }
 
-    pub(super) fn next(&self, at: usize, campaign: &Campaign) -> Next {
+    /// Nothing is left to try.
+    pub(super) fn has_ended(&mut self, at: usize) {
         let order = &self.orders[at];
+        let campaign = self.campaign(order.market, order.campaign);
+        match order.state {
+            State::Posting => self.settle(at, &campaign, "not_delivered"),
+            _ => self.finish(at, &campaign),
+        }
+    }
+
+    fn next(&self, at: usize, campaign: &Campaign, under_way: &[usize]) -> Next {
+        let order = &self.orders[at];
+        let in_flight = !under_way.is_empty()
+            || order
+                .deliveries
+                .iter()
+                .any(|delivery| delivery.at == At::InFlight);
         let with = |wanted: At| {
             order
                 .deliveries
@@ -112,7 +130,7 @@ impl Reference {
                 .any(|delivery| delivery.at == wanted)
         };
         let nothing = || {
-            if with(At::InFlight) || (with(At::Unconfirmed) && order.state == State::Accepted) {
+            if in_flight || (with(At::Unconfirmed) && order.state == State::Accepted) {
                 Next::Wait
             } else {
                 Next::Done
@@ -133,19 +151,22 @@ impl Reference {
             .selected
             .iter()
             .copied()
-            .filter(|place| order.delivery(*place).is_none())
+            .filter(|place| order.delivery(*place).is_none() && !under_way.contains(place))
             .collect();
         if !first.is_empty() {
             return Next::Try(first);
         }
+        // What is being tried has its place.
         let members: Vec<usize> = order
             .deliveries
             .iter()
             .filter(|delivery| delivery.at.has_the_lead())
             .map(|delivery| delivery.bid)
+            .chain(under_way.iter().copied())
             .collect();
         let untried = |now_ms: u64| -> Vec<usize> {
             (0..order.bids.len())
+                .filter(|place| !under_way.contains(place))
                 .filter(
                     |place| match order.delivery(*place).map(|delivery| delivery.at) {
                         None => true,
@@ -177,7 +198,7 @@ impl Reference {
         if let Some(places) = select(self.now_ms) {
             return Next::Try(places);
         }
-        if with(At::InFlight) {
+        if in_flight {
             return Next::Wait;
         }
         let later =
@@ -211,7 +232,8 @@ impl Reference {
             })
         {
             Some("duplicate")
-        } else if !says.still_qualifies {
+        } else if !says.still_qualifies || !values::has_shade(account.shades.as_ref(), &order.lead)
+        {
             Some("filtered")
         } else if end == End::Declined {
             Some("declined")
