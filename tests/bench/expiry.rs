@@ -9,7 +9,7 @@ use std::{
 use gavel_example_solar::buyers::MockBuyer;
 
 use crate::{
-    QUIET, TERMS,
+    QUIET, TERMS, bare,
     harness::{Account, Host, Market},
     load::Load,
     say,
@@ -30,6 +30,9 @@ const THROUGHPUT: f64 = 0.8;
 /// How much more than half way the store and the memory may be afterwards.
 const LEVEL: f64 = 1.15;
 
+/// How long the bare server is asked, after each stretch.
+const BARE: Duration = Duration::from_millis(500);
+
 /// Rows of the table, about: each is one stretch of the load.
 const ROWS: u64 = 40;
 
@@ -38,6 +41,8 @@ struct Row {
     at: Duration,
     orders: u64,
     per_second: f64,
+    /// What a bare server answers at the same time, on a machine that is others' too.
+    bare_per_second: f64,
     store_mib: f64,
     resident_mib: f64,
     /// What erasing what is due took the last time, in seconds.
@@ -82,13 +87,14 @@ fn market(buyer: &MockBuyer) -> String {
 /// Opens so many orders and prints the table.
 pub(crate) async fn measure(buyer: &MockBuyer, orders: u64) {
     let host = Host::start_with(&market(buyer), QUIET).await;
+    let bare = bare::Bare::start().await;
     let began = Instant::now();
     // A short first stretch says how long one must be for the rows to be as many as wanted.
     let first = Load::to(host.api).run(Duration::from_secs(1)).await;
     let stretch = (orders as f64 / first.per_second / ROWS as f64).clamp(1.0, 30.0);
     let (mut opened, mut rows) = (first.per_second as u64, Vec::new());
     println!(
-        "| after s | orders | pings/s | store MiB | resident MiB | sweep s | reports behind s |\n|---|---|---|---|---|---|---|"
+        "| after s | orders | pings/s | bare pings/s | store MiB | resident MiB | sweep s | reports behind s |\n|---|---|---|---|---|---|---|---|"
     );
     while opened < orders {
         let from = Instant::now();
@@ -96,21 +102,24 @@ pub(crate) async fn measure(buyer: &MockBuyer, orders: u64) {
             .run(Duration::from_secs_f64(stretch))
             .await;
         opened += (measured.per_second * from.elapsed().as_secs_f64()) as u64;
+        let beside = Load::to(bare.address).run(BARE).await;
         let metrics = host.root("/metrics").await;
         let row = Row {
             at: began.elapsed(),
             orders: opened,
             per_second: measured.per_second,
+            bare_per_second: beside.per_second,
             store_mib: size_mib(&host.folder().join("data")),
             resident_mib: host.resident_mib(),
             sweep_s: metric(&metrics, "gavel_sweep_seconds "),
             reports_s: metric(&metrics, "gavel_report_behind_seconds "),
         };
         println!(
-            "| {:.0} | {} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} |",
+            "| {:.0} | {} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} | {:.1} |",
             row.at.as_secs_f64(),
             row.orders,
             row.per_second,
+            row.bare_per_second,
             row.store_mib,
             row.resident_mib,
             row.sweep_s,
@@ -130,9 +139,13 @@ fn summary(rows: &[Row]) {
     };
     let (early, late) = (&rows[..tenth], &rows[rows.len() - tenth..]);
     let half = rows.len() / 2;
-    let throughput: fn(&Row) -> f64 = |row| row.per_second;
-    let ratio = mean(late, throughput) / mean(early, throughput);
-    println!("throughput of the last tenth ÷ the first tenth: {ratio:.2} (budget ≥ {THROUGHPUT})");
+    let last_to_first = |figure: fn(&Row) -> f64| mean(late, figure) / mean(early, figure);
+    let ratio = last_to_first(|row| row.per_second / row.bare_per_second);
+    println!(
+        "throughput of the last tenth ÷ the first tenth: {ratio:.2} as a share of the bare server's \
+         (budget ≥ {THROUGHPUT}); {:.2} as it stands",
+        last_to_first(|row| row.per_second)
+    );
     assert!(ratio >= THROUGHPUT, "throughput falls");
     for (what, figure) in [
         ("store", (|row| row.store_mib) as fn(&Row) -> f64),

@@ -230,7 +230,11 @@ impl Exchange {
             ChangeError::Refused(never) => match never {},
             ChangeError::Store(error) => error.into(),
         })?;
-        self.go_on(&order).await
+        // The key is gone; what becomes of the lead's deliveries is no part of the answer.
+        if let Err(error) = self.go_on(&order).await {
+            tracing::error!(lead = %id, ?error, "an erased lead is ended at the next start");
+        }
+        Ok(())
     }
 
     /// Goes on with an order that an operator changed; a host that stops leaves that to the

@@ -90,7 +90,18 @@ pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), Store
     if !order.is_being_delivered() || inner.driving.wake(order.id) {
         return Ok(());
     }
-    if let Some(posted) = posted(inner, order).await? {
+    // Nothing more is tried of an erased lead, whatever its terms: it waits for what is out, or
+    // for an operator who has to say what became of a delivery.
+    let waits = |order: &Order| {
+        let next = order.next(&terms_without_revision(order), &[], clock::unix_ms());
+        matches!(next, Next::Parked | Next::Wait)
+    };
+    if order.is_erased() && waits(order) {
+        return Ok(());
+    }
+    if !order.is_erased()
+        && let Some(posted) = posted(inner, order).await?
+    {
         deliver::resume(inner, order, posted);
         return Ok(());
     }
@@ -99,11 +110,10 @@ pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), Store
         .post
         .as_ref()
         .is_some_and(|post| post.waits_until_ms.is_some());
-    let terms = terms_of(inner, order).await;
-    if erased && order.next(&terms, &[], clock::unix_ms()) == Next::Parked {
-        // Nothing more is tried, but an operator still has to say what became of a delivery.
+    if erased && waits(order) {
         return Ok(());
     }
+    let terms = terms_of(inner, order).await;
     if erased || (order.state == OrderState::Posting && waited_for) {
         return give_up(inner, order, terms).await;
     }

@@ -248,14 +248,30 @@ impl Committer {
                 Write::Mark(true) => batch.insert(key.as_slice(), IVec::default()),
                 Write::Mark(false) => batch.remove(key.as_slice()),
                 Write::Record(record) => {
-                    let (old, old_parts) = view::record_and_parts(&self.tree, key)?.unzip();
-                    let old_parts = old_parts.unwrap_or(0);
+                    let (old, old_parts) = self.standing(key)?;
                     before.insert(key.clone(), old);
                     self.put(&mut batch, key, record.as_ref(), old_parts);
                 }
             }
         }
         Ok((batch, before))
+    }
+
+    /// What stands under a key, and the number of its further parts. A record whose parts do not
+    /// belong together is its head alone: it can still be written over or removed.
+    fn standing(&self, key: &[u8]) -> Result<(Option<IVec>, u16), StoreError> {
+        match view::record_and_parts(&self.tree, key) {
+            Ok(there) => {
+                let (record, parts) = there.unzip();
+                Ok((record, parts.unwrap_or(0)))
+            }
+            Err(StoreError::Unreadable { .. }) => {
+                let head = self.tree.get(key)?;
+                let parts = head.as_ref().map_or(0, |head| codec::parts_of(head));
+                Ok((head, parts))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn put(&mut self, batch: &mut sled::Batch, key: &[u8], record: Option<&IVec>, old_parts: u16) {

@@ -283,7 +283,9 @@ impl Store {
                 // Its group is not durable yet.
                 Ok(None) => continue,
                 Ok(Some(record)) => Some(record),
-                Err(error @ (StoreError::Unreadable { .. } | StoreError::Newer { .. })) => {
+                // It waits for the newer Gavel that wrote it.
+                Err(StoreError::Newer { .. }) => continue,
+                Err(error @ StoreError::Unreadable { .. }) => {
                     tracing::error!(ping = %id, %error, "a ping is in no report: its record cannot be read");
                     None
                 }

@@ -54,9 +54,7 @@ pub struct Order {
     pub received_at_ms: u64,
     /// Unix time in milliseconds from which it can no longer be posted.
     pub expires_at_ms: u64,
-    /// Unix time in milliseconds at which it took room in caps and budgets with its quote; 0 of
-    /// orders from before there were any.
-    #[serde(default)]
+    /// Unix time in milliseconds at which it took room in caps and budgets with its quote.
     pub room_at_ms: u64,
     /// When it takes room in the campaign's caps.
     #[serde(default)]

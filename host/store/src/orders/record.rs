@@ -193,10 +193,15 @@ impl Txn<'_> {
 
     /// The same of an order that expired, which has nothing but its own record and its place in
     /// one index.
-    pub(crate) fn erase_never_posted(&mut self, id: OrderId) {
+    pub(crate) fn erase_never_posted(&mut self, id: OrderId) -> Result<(), StoreError> {
+        if let Some(record) = self.get(&keys::quoted(id))? {
+            // What a newer Gavel wrote is left for it.
+            codec::body(QUOTED, &record)?;
+        }
         self.remove(keys::quoted(id));
         self.remove(keys::standing(id));
         self.mark(keys::never_posted(id), false);
+        Ok(())
     }
 
     /// Removes an order and all that follows from it. Its ledger stays, and what was counted

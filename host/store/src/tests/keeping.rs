@@ -86,6 +86,26 @@ async fn a_record_that_cannot_be_read_holds_up_no_other_and_keeps_no_personal_fi
 }
 
 #[tokio::test]
+async fn an_order_whose_parts_are_torn_holds_up_no_other_and_fails_no_store() {
+    let (_folder, store) = fresh();
+    let (torn, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
+    store.opened(torn, 200).await;
+    store.opened(other, 1).await;
+    let passed = NOW_MS + WINDOW_MS;
+    assert_eq!(store.expire_due(passed, 100).await, Ok(2));
+    count(&store).await;
+    for record in [keys::quoted(torn), keys::ping(torn.ping())] {
+        let part = store.0.db.remove(keys::part(&record, 1));
+        assert!(part.expect("written").is_some(), "it is a long record");
+    }
+    while erase(&store, NOW_MS + PING_RETENTION_MS).await > 0 {}
+    assert_eq!(state(&store, other), None);
+    assert!(stored_with(&store, keys::NEVER_POSTED).is_empty());
+    assert!(stored_with(&store, keys::PING).is_empty());
+    assert_eq!(store.health(), Ok(()));
+}
+
+#[tokio::test]
 async fn what_a_newer_gavel_wrote_is_left_for_it() {
     let (_folder, store) = fresh();
     let (newer, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
