@@ -77,11 +77,7 @@ async fn what_is_not_durable_is_not_seen() {
                 .await
         })
     };
-    let open = {
-        let store = store.clone();
-        tokio::spawn(async move { store.opened(two, 3).await })
-    };
-    // Both are in sled, in one group or two, but the gate is shut.
+    // It is in sled, but the gate is shut.
     while store
         .0
         .db
@@ -91,6 +87,11 @@ async fn what_is_not_durable_is_not_seen() {
     {
         tokio::task::yield_now().await;
     }
+    let open = {
+        let store = store.clone();
+        tokio::spawn(async move { store.opened(two, 3).await })
+    };
+    tokio::task::yield_now().await;
     assert_eq!(
         store.order(one).expect("readable").map(|order| order.state),
         Some(OrderState::Open)
