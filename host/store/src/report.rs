@@ -280,11 +280,9 @@ impl Store {
                 break;
             }
             let record = match self.ping(id) {
-                // Its group is not durable yet.
-                Ok(None) => continue,
                 Ok(Some(record)) => Some(record),
-                // It waits for the newer Gavel that wrote it.
-                Err(StoreError::Newer { .. }) => continue,
+                // Its group is not durable yet, or it waits for the newer Gavel that wrote it.
+                Ok(None) | Err(StoreError::Newer { .. }) => continue,
                 Err(error @ StoreError::Unreadable { .. }) => {
                     tracing::error!(ping = %id, %error, "a ping is in no report: its record cannot be read");
                     None
