@@ -27,11 +27,11 @@ const KEPT: &str = "60s";
 /// What is left of the throughput at the start, at least.
 const THROUGHPUT: f64 = 0.8;
 
-/// How much more than half way the store and the memory may be afterwards.
+/// How much more than the most in the second quarter the store and the memory may be afterwards.
 const LEVEL: f64 = 1.15;
 
 /// How long the bare server is asked, after each stretch.
-const BARE: Duration = Duration::from_millis(500);
+const BARE: Duration = Duration::from_secs(1);
 
 /// Rows of the table, about: each is one stretch of the load.
 const ROWS: u64 = 40;
@@ -151,13 +151,14 @@ fn summary(rows: &[Row]) {
         ("store", (|row| row.store_mib) as fn(&Row) -> f64),
         ("resident memory", |row| row.resident_mib),
     ] {
-        let most = rows[half..].iter().map(figure).fold(0.0, f64::max);
-        let then = figure(&rows[half]);
+        // The store's file is cut and grows again by whole pieces: the most counts.
+        let most = |rows: &[Row]| rows.iter().map(figure).fold(0.0, f64::max);
+        let (then, since) = (most(&rows[half / 2..half]), most(&rows[half..]));
         println!(
-            "{what}: {then:.0} MiB half way, {most:.0} MiB at most after that, {:.0} MiB at the end \
-             (budget ≤ {LEVEL} × half way)",
+            "{what}: {then:.0} MiB at most in the second quarter, {since:.0} MiB after that, \
+             {:.0} MiB at the end (budget ≤ {LEVEL} × the second quarter)",
             mean(late, figure)
         );
-        assert!(most <= LEVEL * then, "{what} does not level off");
+        assert!(since <= LEVEL * then, "{what} does not level off");
     }
 }

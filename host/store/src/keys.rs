@@ -9,7 +9,8 @@
 //! |---|---|---|
 //! | `m` | | what the store itself is: its format, a check of its key |
 //! | `o` | order | an order as it was quoted; never changed |
-//! | `O` | order | where it stands; absent while it is open |
+//! | `O` | order | where it stands; absent until it is posted |
+//! | `e` | expiry, order | what an open order holds, by the time at which it expires |
 //! | `p` | ping | the record of a ping |
 //! | `a` | keyed hash | the answer to be given again |
 //! | `l` | lead, number | one entry of a lead's ledger |
@@ -36,8 +37,6 @@
 //!
 //! | byte | then | lists |
 //! |---|---|---|
-//! | `e` | expiry, order | open orders by the time at which they expire |
-//! | `n` | order | expired orders: never posted, to be erased after `ping_retention` |
 //! | `z` | settled, order | orders that may be erased `retention` after they were settled |
 //! | `d` | order | orders being delivered |
 //! | `u` | state, order, bid | deliveries that somebody has to look after |
@@ -68,7 +67,6 @@ pub(crate) const TRIAL: u8 = b't';
 pub(crate) const REVOKED: u8 = b'r';
 pub(crate) const DIFFERENCES: u8 = b'D';
 pub(crate) const OPEN_BY_EXPIRY: u8 = b'e';
-pub(crate) const NEVER_POSTED: u8 = b'n';
 pub(crate) const SETTLED: u8 = b'z';
 pub(crate) const BEING_DELIVERED: u8 = b'd';
 pub(crate) const LISTED_DELIVERY: u8 = b'u';
@@ -206,10 +204,6 @@ pub(crate) fn open_by_expiry(expires_at_ms: u64, id: OrderId) -> Key {
         OPEN_BY_EXPIRY,
         &[&expires_at_ms.to_be_bytes(), &id.0.to_bytes()],
     )
-}
-
-pub(crate) fn never_posted(id: OrderId) -> Key {
-    by_ulid(NEVER_POSTED, id.0)
 }
 
 pub(crate) fn settled(settled_at_ms: u64, id: OrderId) -> Key {

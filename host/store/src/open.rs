@@ -28,7 +28,7 @@ use crate::{
 
 /// The store's format: which records there are, under which keys. A record's own version
 /// stands in the record.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const META: &str = "store";
 
@@ -236,6 +236,12 @@ fn check_meta(path: &Path, db: &sled::Db, keys: &Keys) -> Result<(), OpenStoreEr
     let meta: Meta = codec::decode(META, &record)?;
     if meta.format > FORMAT {
         Err(OpenStoreError::Newer {
+            path: path.to_path_buf(),
+            found: meta.format,
+            known: FORMAT,
+        })
+    } else if meta.format < FORMAT {
+        Err(OpenStoreError::Older {
             path: path.to_path_buf(),
             found: meta.format,
             known: FORMAT,

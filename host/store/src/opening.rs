@@ -56,7 +56,9 @@ struct RecordedPing {
 struct Quoted {
     id: OrderId,
     record: Vec<u8>,
-    index: Vec<keys::Key>,
+    /// Its place in order of expiry, and what stands there.
+    place: keys::Key,
+    open: Vec<u8>,
     takings: Vec<Taking>,
     rooms: Rooms,
 }
@@ -119,7 +121,10 @@ impl Open {
         if let Some(order) = &mut self.order {
             order.hold(txn)?;
             txn.put(keys::quoted(order.id), std::mem::take(&mut order.record));
-            order.index.drain(..).for_each(|key| txn.mark(key, true));
+            txn.put(
+                std::mem::take(&mut order.place),
+                std::mem::take(&mut order.open),
+            );
         }
         self.ping.write(txn)?;
         Ok(())
@@ -140,6 +145,7 @@ impl Quoted {
             order.room_at_ms = room_at_ms;
             self.record = orders::quoted_record(&mut order)?;
             self.takings = order.takings();
+            self.open = orders::open_record(&self.takings)?;
         }
         txn.count_new(&self.takings);
         Ok(())
@@ -229,11 +235,13 @@ impl Store {
         again: Option<Again>,
         until: Instant,
     ) -> Result<(), OpenOrderError> {
+        let takings = order.takings();
         let quoted = Quoted {
             id: order.id,
             record: orders::quoted_record(&mut order)?,
-            index: orders::index_of(&order),
-            takings: order.takings(),
+            place: keys::open_by_expiry(order.expires_at_ms, order.id),
+            open: orders::open_record(&takings)?,
+            takings,
             rooms,
         };
         drop(order);

@@ -147,19 +147,18 @@ impl Store {
             first_not_due(keys::OPEN_BY_EXPIRY, now_ms),
             limit.clamp(1, LIST_MAX),
         )?;
-        self.sweep(due, move |txn, key| expire(txn, key, now_ms))
-            .await
+        self.sweep(due, expire).await
     }
 
     /// Erases what was kept long enough: at most `limit` of each kind; returns how many in
     /// all. Call it again at once while it returns something.
     ///
-    /// Pings, with what shadows made of them, and orders never posted, go `ping_retention` after they were received;
-    /// remembered answers when they expire, and leads' fingerprints when nobody asks for them
+    /// Pings, with what shadows made of them, and with their orders where these were never
+    /// posted, go `ping_retention` after they were received; remembered answers when they expire, and leads' fingerprints when nobody asks for them
     /// any more, whatever became of their orders; posted orders `retention` after they were
     /// settled, with everything personal, and never while a delivery is unconfirmed. Ledgers
     /// stay, and what was counted of caps and budgets. A ping that is in no report yet waits
-    /// until it is.
+    /// until it is, and one whose order is open until that has expired.
     pub async fn erase_due(
         &self,
         now_ms: u64,
@@ -190,12 +189,6 @@ impl Store {
             })
             .await?;
         if let Some(until_ms) = before(now_ms, ping_retention) {
-            let never_posted = self.due(
-                keys::NEVER_POSTED,
-                first_ulid_not_due(keys::NEVER_POSTED, until_ms),
-                limit,
-            )?;
-            count += self.sweep(never_posted, erase_order).await?;
             let pings = self.due(keys::PING, first_ulid_not_due(keys::PING, until_ms), limit)?;
             count += self.sweep(pings, erase_ping).await?;
             let differences = self.due(
@@ -237,16 +230,14 @@ fn is_of_a_record(error: &StoreError) -> bool {
 fn order_of(key: &[u8]) -> Option<OrderId> {
     let id = match *key.first()? {
         keys::OPEN_BY_EXPIRY | keys::SETTLED => timed_ulid(key),
-        keys::NEVER_POSTED => Fields::of(key).ulid(),
         _ => None,
     };
     id.map(OrderId)
 }
 
-fn expire(txn: &mut Txn<'_>, key: &[u8], now_ms: u64) -> Result<bool, StoreError> {
-    let id = order_of(key).ok_or_else(|| damaged("index of open orders"))?;
+fn expire(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
     // False where it was posted meanwhile.
-    txn.expire_order(id, now_ms)
+    txn.expire_order(key)
 }
 
 fn forget_answer(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
@@ -261,8 +252,7 @@ fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
         .ulid()
         .map(PingId)
         .ok_or_else(|| damaged("ping"))?;
-    // What is in no report yet waits until it is.
-    let goes = !txn.is_uncounted(id)?;
+    let goes = !txn.is_uncounted(id)? && txn.erase_expired(id.order())?;
     if goes {
         txn.remove(keys::ping(id));
     }
@@ -272,14 +262,6 @@ fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
 /// Erases the order that an index's entry names, if that entry still follows from it.
 fn erase_order(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
     let id = order_of(key).ok_or_else(|| damaged("index of orders to be erased"))?;
-    // Nothing else follows from an order that expired: it need not be read.
-    if key.first() == Some(&keys::NEVER_POSTED) {
-        let there = txn.get(key)?.is_some();
-        if there {
-            txn.erase_never_posted(id)?;
-        }
-        return Ok(there);
-    }
     let order = txn.order(id)?.map(|(order, _)| order);
     let Some(order) = order.filter(|order| {
         crate::orders::index_of(order)

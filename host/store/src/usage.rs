@@ -198,6 +198,13 @@ impl Txn<'_> {
         }
     }
 
+    /// Counts no more what an order took that takes nothing now.
+    pub(crate) fn count_gone(&mut self, before: &[Taking]) {
+        for old in before {
+            self.counted_mut(&old.owner).usage_mut().change(old, None);
+        }
+    }
+
     /// Counts a delivery that was just sold in its calendar month.
     fn count_sale(&mut self, order: &Order, owner: &Owner) {
         let Owner::Account(account) = owner else {

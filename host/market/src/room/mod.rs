@@ -106,7 +106,7 @@ pub struct Room {
 }
 
 /// What one order takes of one owner's room: one delivery, or one lead.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Taking {
     /// Whose.
     pub owner: Owner,

@@ -24,7 +24,9 @@ use gavel_market::{
 };
 use zeroize::Zeroizing;
 
-pub(crate) use self::record::{index_of, quoted_record, read_quoted};
+#[cfg(test)]
+pub(crate) use self::record::open_key;
+pub(crate) use self::record::{index_of, open_record, quoted_record, read_quoted};
 pub use self::{
     checks::{Checks, Needs},
     lists::{ListedDelivery, ListedState},

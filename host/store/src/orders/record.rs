@@ -1,14 +1,19 @@
 //! An order as records and index entries, and a transition as what it writes.
 //!
 //! An order is two records: as it was quoted, which never changes and holds every bid, and
-//! where it stands, which changes often and is small. An open order has only the first.
+//! where it stands once it is posted, which changes often and is small.
+//!
+//! Most of a market's orders are never posted, so these cost the least: while one is open, an
+//! entry stands for it in order of expiry, with what it holds of caps and budgets, and when it
+//! expires that entry goes, and nothing else is read or written.
 
 use std::mem;
 
 use gavel_market::{
     ids::OrderId,
     ledger::Entry,
-    order::{Delivery, DeliveryState, NotOpen, Order, OrderState, Post},
+    order::{Delivery, DeliveryState, Order, OrderState, Post},
+    room::Taking,
 };
 use serde::{Deserialize, Serialize};
 use sled::IVec;
@@ -25,8 +30,9 @@ use crate::{
 
 const QUOTED: &str = "order";
 const STANDING: &str = "order's state";
+const OPEN: &str = "open order's place";
 
-/// Where an order stands: what of it changes.
+/// Where a posted order stands: what of it changes.
 #[derive(Deserialize)]
 struct Standing {
     state: OrderState,
@@ -40,41 +46,64 @@ struct StandingOf<'o> {
     post: &'o Option<Post>,
 }
 
-/// The record of an order as it was quoted.
-pub(crate) fn quoted_record(order: &mut Order) -> Result<Vec<u8>, StoreError> {
-    let state = mem::replace(&mut order.state, OrderState::Open);
-    let post = order.post.take();
-    let record = codec::encode(QUOTED, order);
-    (order.state, order.post) = (state, post);
-    record
+/// Until when an order as it was quoted is open.
+#[derive(Deserialize)]
+struct Window {
+    expires_at_ms: u64,
 }
 
-/// Reads an order. Where it stands comes first: were it the other way round, an order erased
-/// between the two would look open.
+/// The record of an order as it was quoted.
+pub(crate) fn quoted_record(order: &mut Order) -> Result<Vec<u8>, StoreError> {
+    as_quoted(order, |order| codec::encode(QUOTED, order))
+}
+
+/// Shows an order as it was before it was posted.
+fn as_quoted<T>(order: &mut Order, show: impl FnOnce(&Order) -> T) -> T {
+    let state = mem::replace(&mut order.state, OrderState::Open);
+    let post = order.post.take();
+    let shown = show(order);
+    (order.state, order.post) = (state, post);
+    shown
+}
+
+/// Reads an order. It may be posted, expire or be erased between two of the readings, so their
+/// order matters: of one that is posted no entry comes back once it is gone, and one that is
+/// erased loses everything at once.
 pub(super) fn read(
     id: OrderId,
     get: impl Fn(&[u8]) -> Result<Option<IVec>, StoreError>,
 ) -> Result<Option<(Order, IVec)>, StoreError> {
-    let standing = get(&keys::standing(id))?;
     let Some(quoted) = get(&keys::quoted(id))? else {
         return Ok(None);
     };
     let mut order = read_quoted(&quoted)?;
-    if let Some(record) = standing {
+    let is_open = get(&keys::open_by_expiry(order.expires_at_ms, id))?.is_some();
+    if let Some(record) = get(&keys::standing(id))? {
         let standing: Standing = codec::decode(STANDING, &record)?;
         (order.state, order.post) = (standing.state, standing.post);
+    } else if !is_open {
+        // It was never posted, or it is gone since.
+        if get(&keys::quoted(id))?.is_none() {
+            return Ok(None);
+        }
+        order.state = OrderState::Expired;
     }
     Ok(Some((order, quoted)))
 }
 
-/// Every index entry that follows from an order.
+/// What stands for an open order in order of expiry: what it takes of its owners' room.
+pub(crate) fn open_record(takings: &[Taking]) -> Result<Vec<u8>, StoreError> {
+    codec::encode(OPEN, &takings)
+}
+
+/// An order's place in order of expiry, while it is open.
+pub(crate) fn open_key(order: &Order) -> Option<Key> {
+    (order.state == OrderState::Open).then(|| keys::open_by_expiry(order.expires_at_ms, order.id))
+}
+
+/// Every index entry that follows from an order that was posted.
 pub(crate) fn index_of(order: &Order) -> Vec<Key> {
     let mut index = Vec::new();
-    match order.state {
-        OrderState::Open => index.push(keys::open_by_expiry(order.expires_at_ms, order.id)),
-        OrderState::Expired => index.push(keys::never_posted(order.id)),
-        OrderState::Posting | OrderState::Sold | OrderState::Accepted | OrderState::Rejected => {}
-    }
     if order.is_being_delivered() {
         index.push(keys::being_delivered(order.id));
     }
@@ -129,11 +158,19 @@ impl Txn<'_> {
     ) -> Result<Order, ChangeError<E>> {
         let (mut order, quoted_before) = self.order(id)?.ok_or(ChangeError::NotFound)?;
         let (index, takings, seen) = (index_of(&order), order.takings(), seen_of(&order));
+        let open = open_key(&order);
         let entries = change(&mut order, self)?;
         // No transition touches what was quoted; should one ever, it is not lost.
-        let quoted = quoted_record(&mut order)?;
-        if quoted_before != quoted {
-            self.put(keys::quoted(id), quoted);
+        if !as_quoted(&mut order, |order| {
+            codec::holds(QUOTED, &quoted_before, order)
+        })? {
+            self.put(keys::quoted(id), quoted_record(&mut order)?);
+        }
+        // Nothing opens an order again.
+        if let Some(place) = open
+            && open_key(&order).is_none()
+        {
+            self.remove(place);
         }
         self.put_standing(&order)?;
         self.reindex(&index, index_of(&order));
@@ -143,19 +180,15 @@ impl Txn<'_> {
         Ok(order)
     }
 
-    /// Expires an order whose window has passed, if it is open. A transition like any other, but
-    /// for comparing what was quoted: most of a market's orders end so.
-    pub(crate) fn expire_order(&mut self, id: OrderId, now_ms: u64) -> Result<bool, StoreError> {
-        let Some((mut order, _)) = self.order(id)? else {
+    /// Expires the order whose place in order of expiry this is, if it is open still: gives back
+    /// what it held.
+    pub(crate) fn expire_order(&mut self, place: &[u8]) -> Result<bool, StoreError> {
+        let Some(record) = self.get(place)? else {
             return Ok(false);
         };
-        let (index, takings) = (index_of(&order), order.takings());
-        if order.expire(now_ms, false) == Err(NotOpen) {
-            return Ok(false);
-        }
-        self.put_standing(&order)?;
-        self.reindex(&index, index_of(&order));
-        self.count(&takings, &order);
+        let takings: Vec<Taking> = codec::decode(OPEN, &record)?;
+        self.remove(place.to_vec());
+        self.count_gone(&takings);
         Ok(true)
     }
 
@@ -170,6 +203,9 @@ impl Txn<'_> {
     }
 
     fn put_standing(&mut self, order: &Order) -> Result<(), StoreError> {
+        if order.post.is_none() {
+            return Ok(());
+        }
         let standing = StandingOf {
             state: order.state,
             post: &order.post,
@@ -191,17 +227,32 @@ impl Txn<'_> {
             .for_each(|key| self.mark(key, true));
     }
 
-    /// The same of an order that expired, which has nothing but its own record and its place in
-    /// one index.
-    pub(crate) fn erase_never_posted(&mut self, id: OrderId) -> Result<(), StoreError> {
-        if let Some(record) = self.get(&keys::quoted(id))? {
-            // What a newer Gavel wrote is left for it.
-            codec::body(QUOTED, &record)?;
+    /// Removes an order that expired. `false` says that it is open still, and stays; one that
+    /// was posted goes in its own time.
+    pub(crate) fn erase_expired(&mut self, id: OrderId) -> Result<bool, StoreError> {
+        if self.get(&keys::standing(id))?.is_some() {
+            return Ok(true);
+        }
+        let window = match self.get(&keys::quoted(id)) {
+            Ok(None) => return Ok(true),
+            Ok(Some(record)) => codec::decode::<Window>(QUOTED, &record),
+            Err(error) => Err(error),
+        };
+        match window {
+            Ok(Window { expires_at_ms }) => {
+                if self
+                    .get(&keys::open_by_expiry(expires_at_ms, id))?
+                    .is_some()
+                {
+                    return Ok(false);
+                }
+            }
+            // It goes without being read; its place in order of expiry went in its own time.
+            Err(StoreError::Unreadable { .. }) => {}
+            Err(error) => return Err(error),
         }
         self.remove(keys::quoted(id));
-        self.remove(keys::standing(id));
-        self.mark(keys::never_posted(id), false);
-        Ok(())
+        Ok(true)
     }
 
     /// Removes an order and all that follows from it. Its ledger stays, and what was counted

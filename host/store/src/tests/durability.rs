@@ -343,29 +343,46 @@ async fn another_key_is_refused_in_words() {
     assert!(refused.to_string().contains("encryption key"), "{refused}");
 }
 
-#[tokio::test]
-async fn a_newer_format_is_refused_in_words() {
+/// How a folder is refused that has this format.
+async fn refused_with_format(format: u32) -> OpenStoreError {
     let (folder, store) = fresh();
     let meta = codec::encode(
         "store",
-        &serde_json::json!({"format": 2, "key_check": store.vault().keys.check()}),
+        &serde_json::json!({"format": format, "key_check": store.vault().keys.check()}),
     )
     .expect("encoded");
     store.0.db.insert(keys::META, meta).expect("written");
     store.close().await;
-    let refused = Store::open(folder.path(), &key(), Settings::default())
+    Store::open(folder.path(), &key(), Settings::default())
         .err()
-        .expect("refused");
+        .expect("refused")
+}
+
+#[tokio::test]
+async fn another_format_is_refused_in_words() {
+    let newer = refused_with_format(3).await;
     assert!(
         matches!(
-            refused,
+            newer,
             OpenStoreError::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 ..
             }
         ),
-        "{refused}"
+        "{newer}"
+    );
+    let older = refused_with_format(1).await;
+    assert!(
+        matches!(
+            older,
+            OpenStoreError::Older {
+                found: 1,
+                known: 2,
+                ..
+            }
+        ),
+        "{older}"
     );
 }
 

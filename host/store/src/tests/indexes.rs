@@ -22,7 +22,10 @@ use super::{
     room::assert_counted,
     sample::{self, NOW_MS, WINDOW_MS, account, campaign, room},
 };
-use crate::{Checks, Needs, Rooms, Store, keys, orders::index_of};
+use crate::{
+    Checks, Needs, Rooms, Store, keys,
+    orders::{index_of, open_key},
+};
 
 const ORDERS: u64 = 6;
 const BIDS: u16 = 3;
@@ -245,7 +248,6 @@ pub(super) fn stored_with(store: &Store, tag: u8) -> BTreeSet<Vec<u8>> {
 pub(super) fn compared(store: &Store) -> (BTreeSet<Vec<u8>>, BTreeSet<Vec<u8>>) {
     let tags = [
         keys::OPEN_BY_EXPIRY,
-        keys::NEVER_POSTED,
         keys::SETTLED,
         keys::BEING_DELIVERED,
         keys::LISTED_DELIVERY,
@@ -259,7 +261,7 @@ pub(super) fn compared(store: &Store) -> (BTreeSet<Vec<u8>>, BTreeSet<Vec<u8>>) 
     for key in stored_with(store, b'o') {
         let id = OrderId(Ulid::from_bytes(key[1..].try_into().expect("a ULID")));
         let order = store.order(id).expect("readable").expect("there");
-        right.extend(index_of(&order));
+        right.extend(index_of(&order).into_iter().chain(open_key(&order)));
     }
     for key in stored_with(store, b's') {
         let record = store.0.db.get(&key).expect("readable").expect("there");

@@ -69,6 +69,14 @@ async fn a_record_that_cannot_be_read_holds_up_no_other_and_keeps_no_personal_fi
     };
     damage(open[0]);
     damage(sold[0]);
+    let place = stored_with(&store, keys::OPEN_BY_EXPIRY)
+        .into_iter()
+        .find(|place| place.ends_with(&open[2].0.to_bytes()));
+    store
+        .0
+        .db
+        .insert(place.expect("it is open"), b"\x01")
+        .expect("written");
     let passed = NOW_MS + WINDOW_MS + 10;
     assert_eq!(store.expire_due(passed, 100).await, Ok(3));
     assert_eq!(
@@ -89,7 +97,7 @@ async fn a_record_that_cannot_be_read_holds_up_no_other_and_keeps_no_personal_fi
 async fn an_order_whose_parts_are_torn_holds_up_no_other_and_fails_no_store() {
     let (_folder, store) = fresh();
     let (torn, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
-    store.opened(torn, 200).await;
+    store.opened(torn, 2_000).await;
     store.opened(other, 1).await;
     let passed = NOW_MS + WINDOW_MS;
     assert_eq!(store.expire_due(passed, 100).await, Ok(2));
@@ -100,7 +108,7 @@ async fn an_order_whose_parts_are_torn_holds_up_no_other_and_fails_no_store() {
     }
     while erase(&store, NOW_MS + PING_RETENTION_MS).await > 0 {}
     assert_eq!(state(&store, other), None);
-    assert!(stored_with(&store, keys::NEVER_POSTED).is_empty());
+    assert!(stored_with(&store, b'o').is_empty());
     assert!(stored_with(&store, keys::PING).is_empty());
     assert_eq!(store.health(), Ok(()));
 }
@@ -111,14 +119,20 @@ async fn what_a_newer_gavel_wrote_is_left_for_it() {
     let (newer, other) = (id(NOW_MS, 1), id(NOW_MS, 2));
     store.opened(newer, 1).await;
     store.opened(other, 1).await;
-    store
-        .0
-        .db
-        .insert(keys::quoted(newer), b"\xf0")
-        .expect("written");
-    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS, 100).await, Ok(1));
+    let expires_at_ms = NOW_MS + WINDOW_MS;
+    for record in [
+        keys::open_by_expiry(expires_at_ms, newer),
+        keys::quoted(newer),
+    ] {
+        store.0.db.insert(record, b"\xf0").expect("written");
+    }
+    assert_eq!(store.expire_due(expires_at_ms, 100).await, Ok(1));
     assert_eq!(state(&store, other), Some(OrderState::Expired));
     assert_eq!(stored_with(&store, keys::OPEN_BY_EXPIRY).len(), 1);
+    while erase(&store, NOW_MS + PING_RETENTION_MS).await > 0 {}
+    assert_eq!(state(&store, other), None);
+    assert_eq!(stored_with(&store, b'o').len(), 1);
+    assert_eq!(stored_with(&store, keys::PING).len(), 1);
 }
 
 #[tokio::test]
@@ -141,7 +155,7 @@ async fn what_was_never_posted_goes_with_its_ping() {
         .await
         .expect("expired");
     assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS - 1).await, 0);
-    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 2);
+    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 1);
     assert_eq!(state(&store, id), None);
     assert_eq!(store.ping(id.ping()).expect("readable"), None);
     assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 0);
@@ -152,8 +166,13 @@ async fn an_open_order_is_not_erased() {
     let (_folder, store) = fresh();
     let id = id(NOW_MS, 1);
     store.opened(id, 3).await;
-    erase(&store, NOW_MS + PING_RETENTION_MS).await;
+    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 0);
     assert_eq!(state(&store, id), Some(OrderState::Open));
+    // Nor does its ping go before it, which leads to it.
+    assert!(store.ping(id.ping()).expect("readable").is_some());
+    assert_eq!(store.expire_due(NOW_MS + WINDOW_MS, 100).await, Ok(1));
+    assert_eq!(erase(&store, NOW_MS + PING_RETENTION_MS).await, 1);
+    assert_eq!(state(&store, id), None);
 }
 
 #[tokio::test]

@@ -181,8 +181,8 @@ impl Store {
         let Some((slot, record)) = self.vault().opened(self.view(), lead)? else {
             return Ok(None);
         };
-        let sealed = codec::body(SEALED, &record)?.get(4..).unwrap_or_default();
-        self.unseal(&slot, lead, Kind::Lead, sealed)
+        let body = codec::body(SEALED, &record)?;
+        self.unseal(&slot, lead, Kind::Lead, body.get(4..).unwrap_or_default())
     }
 
     /// The words kept of the delivery on this bid, oldest first.
@@ -199,7 +199,8 @@ impl Store {
             let Some(record) = self.view().get(&key?)? else {
                 continue;
             };
-            all.extend(self.unseal(&slot, lead, Kind::Words(bid), codec::body(WORDS, &record)?)?);
+            let sealed = codec::body(WORDS, &record)?;
+            all.extend(self.unseal(&slot, lead, Kind::Words(bid), &sealed)?);
         }
         Ok(all)
     }
