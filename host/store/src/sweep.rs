@@ -158,7 +158,7 @@ impl Store {
     /// any more, whatever became of their orders; posted orders `retention` after they were
     /// settled, with everything personal, and never while a delivery is unconfirmed. Ledgers
     /// stay, and what was counted of caps and budgets. A ping that is in no report yet waits
-    /// until it is, and one whose order is open until that has expired.
+    /// until it is; an order that is open longer than its ping is kept goes when it expires.
     pub async fn erase_due(
         &self,
         now_ms: u64,
@@ -236,8 +236,9 @@ fn order_of(key: &[u8]) -> Option<OrderId> {
 }
 
 fn expire(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
+    let id = order_of(key).ok_or_else(|| damaged("open orders by expiry"))?;
     // False where it was posted meanwhile.
-    txn.expire_order(key)
+    txn.expire_order(key, id)
 }
 
 fn forget_answer(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
@@ -252,8 +253,9 @@ fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
         .ulid()
         .map(PingId)
         .ok_or_else(|| damaged("ping"))?;
-    let goes = !txn.is_uncounted(id)? && txn.erase_expired(id.order())?;
+    let goes = !txn.is_uncounted(id)?;
     if goes {
+        txn.erase_expired(id.order())?;
         txn.remove(keys::ping(id));
     }
     Ok(goes)

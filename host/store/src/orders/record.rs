@@ -10,7 +10,7 @@
 use std::mem;
 
 use gavel_market::{
-    ids::OrderId,
+    ids::{OrderId, PingId},
     ledger::Entry,
     order::{Delivery, DeliveryState, Order, OrderState, Post},
     room::Taking,
@@ -181,14 +181,27 @@ impl Txn<'_> {
     }
 
     /// Expires the order whose place in order of expiry this is, if it is open still: gives back
-    /// what it held.
-    pub(crate) fn expire_order(&mut self, place: &[u8]) -> Result<bool, StoreError> {
-        let Some(record) = self.get(place)? else {
-            return Ok(false);
+    /// what it held. Where its ping was erased before, nothing leads to it any more, and it goes
+    /// too.
+    pub(crate) fn expire_order(&mut self, place: &[u8], id: OrderId) -> Result<bool, StoreError> {
+        let takings = match self.get(place) {
+            Ok(None) => return Ok(false),
+            Ok(Some(record)) => codec::decode::<Vec<Taking>>(OPEN, &record),
+            Err(error) => Err(error),
         };
-        let takings: Vec<Taking> = codec::decode(OPEN, &record)?;
+        let takings = match takings {
+            // The order says the same.
+            Err(StoreError::Unreadable { .. }) => match self.get(&keys::quoted(id))? {
+                Some(record) => read_quoted(&record)?.takings(),
+                None => Vec::new(),
+            },
+            takings => takings?,
+        };
         self.remove(place.to_vec());
         self.count_gone(&takings);
+        if !self.has_ping(id.ping())? {
+            self.remove(keys::quoted(id));
+        }
         Ok(true)
     }
 
@@ -227,14 +240,14 @@ impl Txn<'_> {
             .for_each(|key| self.mark(key, true));
     }
 
-    /// Removes an order that expired. `false` says that it is open still, and stays; one that
-    /// was posted goes in its own time.
-    pub(crate) fn erase_expired(&mut self, id: OrderId) -> Result<bool, StoreError> {
+    /// Removes an order that expired. One that is open goes when it expires, and one that was
+    /// posted in its own time.
+    pub(crate) fn erase_expired(&mut self, id: OrderId) -> Result<(), StoreError> {
         if self.get(&keys::standing(id))?.is_some() {
-            return Ok(true);
+            return Ok(());
         }
         let window = match self.get(&keys::quoted(id)) {
-            Ok(None) => return Ok(true),
+            Ok(None) => return Ok(()),
             Ok(Some(record)) => codec::decode::<Window>(QUOTED, &record),
             Err(error) => Err(error),
         };
@@ -244,7 +257,7 @@ impl Txn<'_> {
                     .get(&keys::open_by_expiry(expires_at_ms, id))?
                     .is_some()
                 {
-                    return Ok(false);
+                    return Ok(());
                 }
             }
             // It goes without being read; its place in order of expiry went in its own time.
@@ -252,7 +265,15 @@ impl Txn<'_> {
             Err(error) => return Err(error),
         }
         self.remove(keys::quoted(id));
-        Ok(true)
+        Ok(())
+    }
+
+    /// Whether a ping's record is there, readable or not.
+    fn has_ping(&self, id: PingId) -> Result<bool, StoreError> {
+        match self.get(&keys::ping(id)) {
+            Err(StoreError::Unreadable { .. }) => Ok(true),
+            there => Ok(there?.is_some()),
+        }
     }
 
     /// Removes an order and all that follows from it. Its ledger stays, and what was counted
