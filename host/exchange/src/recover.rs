@@ -90,28 +90,24 @@ pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), Store
     if !order.is_being_delivered() || inner.driving.wake(order.id) {
         return Ok(());
     }
-    // Nothing more is tried of an erased lead, whatever its terms: it waits for what is out, or
-    // for an operator who has to say what became of a delivery.
-    let waits = |order: &Order| {
-        let next = order.next(&terms_without_revision(order), &[], clock::unix_ms());
-        matches!(next, Next::Parked | Next::Wait)
-    };
-    if order.is_erased() && waits(order) {
-        return Ok(());
-    }
     if !order.is_erased()
         && let Some(posted) = posted(inner, order).await?
     {
         deliver::resume(inner, order, posted);
         return Ok(());
     }
-    let erased = inner.store.unseal_lead(order.id.lead())?.is_none();
+    let erased = order.is_erased() || inner.store.unseal_lead(order.id.lead())?.is_none();
     let waited_for = order
         .post
         .as_ref()
         .is_some_and(|post| post.waits_until_ms.is_some());
-    if erased && waits(order) {
-        return Ok(());
+    if erased {
+        // Nothing more is tried of an erased lead, whatever its terms: it waits for what is out,
+        // or for an operator who has to say what became of a delivery.
+        let next = order.next(&terms_without_revision(order), &[], clock::unix_ms());
+        if matches!(next, Next::Parked | Next::Wait) {
+            return Ok(());
+        }
     }
     let terms = terms_of(inner, order).await;
     if erased || (order.state == OrderState::Posting && waited_for) {

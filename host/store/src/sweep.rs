@@ -103,8 +103,8 @@ impl Store {
         .await
     }
 
-    /// Changes one that may not be readable. What is damaged leaves its index, so that it is
-    /// not come to again, and no lead's personal fields outlive it; what a newer Gavel wrote is
+    /// Changes one that may not be readable. What is damaged goes from where it was found, so
+    /// that it is not come to again, and no lead's personal fields outlive it; what a newer Gavel wrote is
     /// left for that one.
     async fn sweep_one<F>(&self, key: &IVec, change: F) -> Result<usize, StoreError>
     where
@@ -154,11 +154,12 @@ impl Store {
     /// all. Call it again at once while it returns something.
     ///
     /// Pings, with what shadows made of them, and with their orders where these were never
-    /// posted, go `ping_retention` after they were received; remembered answers when they expire, and leads' fingerprints when nobody asks for them
-    /// any more, whatever became of their orders; posted orders `retention` after they were
-    /// settled, with everything personal, and never while a delivery is unconfirmed. Ledgers
-    /// stay, and what was counted of caps and budgets. A ping that is in no report yet waits
-    /// until it is; an order that is open longer than its ping is kept goes when it expires.
+    /// posted, go `ping_retention` after they were received; remembered answers when they
+    /// expire, and leads' fingerprints when nobody asks for them any more, whatever became of
+    /// their orders; posted orders `retention` after they were settled, with everything
+    /// personal, and never while a delivery is unconfirmed. Ledgers stay, and what was counted
+    /// of caps and budgets. A ping that is in no report yet waits until it is; an order that is
+    /// open longer than its ping is kept goes when it expires.
     pub async fn erase_due(
         &self,
         now_ms: u64,
@@ -253,6 +254,7 @@ fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
         .ulid()
         .map(PingId)
         .ok_or_else(|| damaged("ping"))?;
+    // What is in no report yet waits until it is.
     let goes = !txn.is_uncounted(id)?;
     if goes {
         txn.erase_expired(id.order())?;

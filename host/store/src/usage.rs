@@ -2,7 +2,8 @@
 //!
 //! What an order takes follows from the order ([`Order::takings`]), and is counted in the same
 //! transaction as the order changes, by the difference of what it took before and what it
-//! takes now. Nothing else ever changes a count, so that none can leak: not by a crash, and not
+//! takes now; of an open order, what it takes stands beside it ([`crate::orders`]), to be given
+//! back without reading it. Nothing else ever changes a count, so that none can leak: not by a crash, and not
 //! by a case that somebody forgot.
 //!
 //! Every ping asks for the usage of every capped account that matches it, and every order

@@ -4,8 +4,8 @@
 //! where it stands once it is posted, which changes often and is small.
 //!
 //! Most of a market's orders are never posted, so these cost the least: while one is open, an
-//! entry stands for it in order of expiry, with what it holds of caps and budgets, and when it
-//! expires that entry goes, and nothing else is read or written.
+//! entry stands for it in order of expiry, with what it holds of caps and budgets; when it
+//! expires that entry goes and what it held is given back, and the order itself is not read.
 
 use std::mem;
 

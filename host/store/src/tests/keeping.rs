@@ -85,6 +85,9 @@ async fn a_record_that_cannot_be_read_holds_up_no_other_and_keeps_no_personal_fi
         "it is not due again"
     );
     assert_eq!(state(&store, open[1]), Some(OrderState::Expired));
+    // What they held is given back, whichever of their two records is damaged.
+    let usage = store.usage(&sample::account(0));
+    assert_eq!(usage.counted(Period::Total, usage.moment(0)).held, 0);
     while erase(&store, NOW_MS + RETENTION_MS).await > 0 {}
     assert_eq!(state(&store, sold[1]), None);
     assert!(stored_with(&store, keys::SETTLED).is_empty());
