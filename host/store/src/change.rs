@@ -3,7 +3,10 @@
 //! The committer sees a [`Job`], which reads and writes through a [`Txn`] and tells whoever
 //! waits how it ended. Nearly every change of the domain is a [`Change`] around a closure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use gavel_market::room::Owner;
 use sled::IVec;
@@ -97,7 +100,13 @@ pub(crate) struct Group {
     pub(crate) erased_slots: Vec<u32>,
     /// What is counted of owners from now on; a record each, encoded once for the group.
     pub(crate) usages: BTreeMap<Owner, Kept>,
+    /// What stands in the tree, of the records that its changes have read: each is read once,
+    /// though every change that writes one is asked for what stood there before.
+    read: RefCell<HashMap<Key, Option<Stored>>>,
 }
+
+/// A record in the tree, with the number of its further parts.
+pub(crate) type Stored = (IVec, u16);
 
 impl Group {
     pub(crate) fn is_empty(&self) -> bool {
@@ -114,6 +123,20 @@ impl Group {
         self.new_slots.extend(other.new_slots);
         self.erased_slots.extend(other.erased_slots);
         self.usages.extend(other.usages);
+    }
+
+    /// What stands in the tree under a key. Nothing in it changes before the group is put there.
+    pub(crate) fn stored(
+        &self,
+        tree: &sled::Tree,
+        key: &[u8],
+    ) -> Result<Option<Stored>, StoreError> {
+        if let Some(stored) = self.read.borrow().get(key) {
+            return Ok(stored.clone());
+        }
+        let stored = view::record_and_parts(tree, key)?;
+        self.read.borrow_mut().insert(key.to_vec(), stored.clone());
+        Ok(stored)
     }
 
     fn write(&mut self, key: Key, write: Write) {
@@ -193,7 +216,7 @@ impl Txn<'_> {
         {
             Some(Write::Record(record)) => Ok(record.clone()),
             Some(Write::Mark(there)) => Ok(there.then(IVec::default)),
-            None => view::record(self.tree, key),
+            None => Ok(self.group.stored(self.tree, key)?.map(|(record, _)| record)),
         }
     }
 

@@ -59,7 +59,7 @@ use crate::{
     queue::Queue,
     usage::Usages,
     vault::slots::Slots,
-    view::{self, Before},
+    view::Before,
 };
 
 /// Changes in one group, at most: sled's batch holds a lock that readers wait for.
@@ -248,7 +248,7 @@ impl Committer {
                 Write::Mark(true) => batch.insert(key.as_slice(), IVec::default()),
                 Write::Mark(false) => batch.remove(key.as_slice()),
                 Write::Record(record) => {
-                    let (old, old_parts) = self.standing(key)?;
+                    let (old, old_parts) = self.before(group, key)?;
                     before.insert(key.clone(), old);
                     self.put(&mut batch, key, record.as_ref(), old_parts);
                 }
@@ -257,10 +257,11 @@ impl Committer {
         Ok((batch, before))
     }
 
-    /// What stands under a key, and the number of its further parts. A record whose parts do not
-    /// belong together is its head alone: it can still be written over or removed.
-    fn standing(&self, key: &[u8]) -> Result<(Option<IVec>, u16), StoreError> {
-        match view::record_and_parts(&self.tree, key) {
+    /// What stands under a key before the group, and the number of its further parts. A record
+    /// whose parts do not belong together is its head alone: it can still be written over or
+    /// removed.
+    fn before(&self, group: &Group, key: &[u8]) -> Result<(Option<IVec>, u16), StoreError> {
+        match group.stored(&self.tree, key) {
             Ok(there) => {
                 let (record, parts) = there.unzip();
                 Ok((record, parts.unwrap_or(0)))

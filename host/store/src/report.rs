@@ -16,7 +16,7 @@
 //! it could not tell before it takes up anything that was asked for since.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -156,16 +156,6 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// Whether a ping is yet to be counted.
-    pub(crate) fn is_uncounted(&self, id: PingId) -> Result<bool, StoreError> {
-        for writing in WRITINGS {
-            if self.get(&keys::uncounted(id, writing))?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     fn report_hours(&self) -> Result<Hours, StoreError> {
         read_hours(self.get(keys::REPORT_ZONE)?)
     }
@@ -229,6 +219,12 @@ impl Txn<'_> {
     }
 }
 
+/// The ping that a mark is of.
+fn marked(mark: &[u8]) -> Result<PingId, StoreError> {
+    let id = Fields::of(mark).ulid().map(PingId);
+    id.ok_or_else(|| StoreError::unreadable(PING, "a mark is too short"))
+}
+
 /// A day of UTC, counted from 1970.
 fn day_of(at_ms: u64) -> u32 {
     u32::try_from(at_ms / DAY_MS).unwrap_or(u32::MAX)
@@ -261,6 +257,22 @@ impl Store {
         .await
     }
 
+    /// Pings from the one to the other that are not counted yet. What is missing here is counted
+    /// for good: a ping is marked when its record is first written, and never again once that
+    /// mark is gone.
+    pub(crate) fn uncounted_between(
+        &self,
+        first: PingId,
+        last: PingId,
+    ) -> Result<BTreeSet<PingId>, StoreError> {
+        let from = keys::uncounted(first, u8::MIN);
+        let behind = keys::end_of(&keys::uncounted(last, u8::MAX));
+        self.view()
+            .keys(with_prefix_between(&[keys::UNCOUNTED], from, behind))
+            .map(|mark| marked(&mark?))
+            .collect()
+    }
+
     /// Pings that are not counted yet, oldest first, at most `limit`, received before
     /// `before_ms`.
     pub fn uncounted(
@@ -272,10 +284,7 @@ impl Store {
         let mut pings = Vec::new();
         for key in self.view().keys(range) {
             let key = key?;
-            let id = Fields::of(&key)
-                .ulid()
-                .map(PingId)
-                .ok_or_else(|| StoreError::unreadable(PING, "a mark is too short"))?;
+            let id = marked(&key)?;
             if pings.len() == limit || id.0.timestamp_ms() >= before_ms {
                 break;
             }

@@ -54,6 +54,35 @@ impl Store {
             .collect()
     }
 
+    /// Pings received until then, oldest first, at most `limit`, without those that are in no
+    /// report yet: they wait until they are.
+    fn pings_due(&self, until_ms: u64, limit: usize) -> Result<Vec<IVec>, StoreError> {
+        let until = first_ulid_not_due(keys::PING, until_ms);
+        let (mut due, mut from) = (Vec::new(), vec![keys::PING]);
+        loop {
+            let range = with_prefix_between(&[keys::PING], from, Some(until.clone()));
+            let pings = self
+                .view()
+                .keys(range)
+                .take(limit - due.len())
+                .collect::<Result<Vec<_>, _>>()?;
+            let (Some(first), Some(last)) = (pings.first(), pings.last()) else {
+                return Ok(due);
+            };
+            // Asked for when the pings are there, so that none of them is missed.
+            let waiting = self.uncounted_between(ping_of(first)?, ping_of(last)?)?;
+            from = [last, &[0][..]].concat();
+            for ping in pings {
+                if !waiting.contains(&ping_of(&ping)?) {
+                    due.push(ping);
+                }
+            }
+            if due.len() == limit {
+                return Ok(due);
+            }
+        }
+    }
+
     /// Changes each of these, in chunks; counts those for which something was to be done.
     ///
     /// One record that cannot be read holds up none of the others: a chunk with one in it is
@@ -190,7 +219,7 @@ impl Store {
             })
             .await?;
         if let Some(until_ms) = before(now_ms, ping_retention) {
-            let pings = self.due(keys::PING, first_ulid_not_due(keys::PING, until_ms), limit)?;
+            let pings = self.pings_due(until_ms, limit)?;
             count += self.sweep(pings, erase_ping).await?;
             let differences = self.due(
                 keys::DIFFERENCES,
@@ -249,18 +278,16 @@ fn forget_answer(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
     Ok(true)
 }
 
+fn ping_of(key: &[u8]) -> Result<PingId, StoreError> {
+    let id = Fields::of(key).ulid().map(PingId);
+    id.ok_or_else(|| damaged("ping"))
+}
+
 fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
-    let id = Fields::of(key)
-        .ulid()
-        .map(PingId)
-        .ok_or_else(|| damaged("ping"))?;
-    // What is in no report yet waits until it is.
-    let goes = !txn.is_uncounted(id)?;
-    if goes {
-        txn.erase_expired(id.order())?;
-        txn.remove(keys::ping(id));
-    }
-    Ok(goes)
+    let id = ping_of(key)?;
+    txn.erase_expired(id.order())?;
+    txn.remove(keys::ping(id));
+    Ok(true)
 }
 
 /// Erases the order that an index's entry names, if that entry still follows from it.

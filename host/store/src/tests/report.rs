@@ -352,6 +352,25 @@ async fn a_ping_that_is_not_counted_is_not_erased() {
 }
 
 #[tokio::test]
+async fn pings_that_wait_to_be_counted_hold_up_none_behind_them() {
+    let (_folder, store) = fresh();
+    // Tests are in no report, so that only the others wait.
+    for number in 0..7 {
+        let mut ping = ping(number);
+        ping.input.test = number % 3 == 2;
+        recorded(&store, ping).await;
+    }
+    let window = Duration::from_millis(WINDOW_MS);
+    let later_ms = NOW_MS + 1_000 * WINDOW_MS;
+    for erased in [1, 1, 0] {
+        assert_eq!(
+            store.erase_due(later_ms, window, window, 1).await,
+            Ok(erased)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_test_is_in_no_report() {
     let (_folder, store) = fresh();
     let mut test = ping(1);
