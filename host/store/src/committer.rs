@@ -31,7 +31,7 @@
 //! 3. the batch is applied, and `flush` writes sled's log up to its end. It waits with
 //!    `sync_file_range`, which empties no disk's cache and writes no file's length;
 //! 4. so `fdatasync` follows, on the same file;
-//! 5. the before-images go, what was counted is published ([`crate::usage`]), and everybody is
+//! 5. what was counted is published ([`crate::usage`]), the before-images go, and everybody is
 //!    answered.
 //!
 //! If any step fails, everybody in the group is told so and the store is [failed](Health):
@@ -229,8 +229,9 @@ impl Committer {
         self.tree.flush()?;
         (self.barrier)()
             .map_err(|error| StoreError::io("the database could not be made durable", error))?;
-        self.shared.before.store(None);
+        // Counts first: whoever sees an order as it is now sees it counted, too.
         self.shared.usages.publish(group.usages);
+        self.shared.before.store(None);
         // Only now is a slot's old owner gone for good.
         group
             .erased_slots

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use gavel_market::{
     ids::DeliveryId,
@@ -339,6 +339,29 @@ async fn what_is_not_durable_is_not_shown_and_yet_bounds_what_comes_behind_it() 
     let no_room = Err(OpenOrderError::NoRoom(vec![account(0)]));
     assert_eq!(second.await.expect("no panic"), no_room);
     assert_eq!(today(&store, &account(0)), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sees_an_order_sees_it_counted() {
+    const ORDERS: u64 = 2_000;
+    let (_folder, store) = fresh();
+    let reader = {
+        let store = store.clone();
+        thread::spawn(move || {
+            for number in 1..=ORDERS {
+                while store.order(id(NOW_MS, number)).expect("read").is_none() {
+                    std::hint::spin_loop();
+                }
+                let (_, held) = today(&store, &account(0));
+                assert!(held >= number, "{number} are seen, {held} counted");
+            }
+        })
+    };
+    for number in 1..=ORDERS {
+        let order = sample::order(id(NOW_MS, number), 3);
+        store.opened_in(&order, rooms([])).await.expect("opened");
+    }
+    reader.join().expect("no panic");
 }
 
 #[tokio::test]
