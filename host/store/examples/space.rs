@@ -1,8 +1,10 @@
 //! How much disk a steady load of orders takes that are opened, expire and are erased.
 //!
-//! `cargo run -p gavel-store --example space [ROUNDS] [ORDERS]`; by default twenty rounds of
-//! ten thousand orders, each with its ping. After each round nothing of it is left, so the
-//! figures in the second column must stop growing.
+//! `cargo run -p gavel-store --example space [ROUNDS] [ORDERS] [KEPT]`; by default twenty rounds
+//! of ten thousand orders, each with its ping, of which nothing is left after each round: the
+//! figures in the second column must stop growing. With `KEPT`, the last so many rounds are kept
+//! besides, and they stop growing once three times as many have gone through: sled cleans a
+//! segment when half of it is dead, and until then the live records of all rounds mix.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::indexing_slicing)] // a program for a person
 
@@ -33,18 +35,20 @@ fn main() {
         .map(|text| text.parse::<u64>().expect("a number"));
     let rounds = arguments.next().unwrap_or(20);
     let orders = arguments.next().unwrap_or(10_000);
+    let kept = arguments.next().unwrap_or(0);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_time()
         .build()
         .expect("a runtime");
-    runtime.block_on(measure(rounds, orders));
+    runtime.block_on(measure(rounds, orders, kept));
 }
 
-async fn measure(rounds: u64, orders: u64) {
+async fn measure(rounds: u64, orders: u64, kept: u64) {
     let program = std::env::current_exe().expect("a program");
     let folder = tempfile::tempdir_in(program.parent().expect("a folder")).expect("a folder");
     let key = StoreKey::from_bytes([1; 32]);
     let store = Store::open(folder.path(), &key, Settings::default()).expect("a store");
+    let kept = Duration::from_millis(kept * ROUND_MS);
     println!(
         "{:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
         "orders", "MiB", "open µs", "count µs", "expire µs", "erase µs"
@@ -55,7 +59,7 @@ async fn measure(rounds: u64, orders: u64) {
         let opening = each(orders, open_all(&store, at_ms, orders)).await;
         let counting = each(orders, count_all(&store, after_ms)).await;
         let expiring = each(orders, expire_all(&store, after_ms)).await;
-        let erasing = each(orders, erase_all(&store, after_ms)).await;
+        let erasing = each(orders, erase_all(&store, after_ms, kept)).await;
         let mib = store.stats().bytes_on_disk >> 20;
         println!(
             "{:>10} {mib:>10} {opening:>10} {counting:>10} {expiring:>10} {erasing:>10}",
@@ -112,9 +116,8 @@ async fn expire_all(store: &Store, now_ms: u64) {
     while store.expire_due(now_ms, LIST_MAX).await.expect("swept") > 0 {}
 }
 
-/// Erases what is left.
-async fn erase_all(store: &Store, now_ms: u64) {
-    let kept = Duration::ZERO;
+/// Erases what was kept long enough.
+async fn erase_all(store: &Store, now_ms: u64, kept: Duration) {
     while store
         .erase_due(now_ms, kept, kept, LIST_MAX)
         .await

@@ -50,8 +50,8 @@ const LENGTH_BYTES: usize = 4;
 /// Shortest body that is packed: below, there is little to be saved.
 const PACK_MIN_BYTES: usize = 512;
 
-/// Longest piece of a record in one entry. Seventeen of them are half of sled's limit of
-/// 128 KiB for a node in its log.
+/// Longest piece of a record in one entry. Seventeen of them are a twentieth of
+/// sled's limit of 1 MiB for a node in its log, and take little to rewrite.
 pub(crate) const PART_MAX_BYTES: usize = 3 << 10;
 
 /// Longest record: an order with every bid of ten thousand accounts is some 2 MiB.

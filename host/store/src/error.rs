@@ -150,15 +150,8 @@ pub enum OpenStoreError {
         known: u32,
     },
     /// It was made by a Gavel of before the first release.
-    #[error("the folder {} has store format {found}, of before the first release, and this Gavel reads {known}; start with an empty folder", .path.display())]
-    Older {
-        /// The folder.
-        path: PathBuf,
-        /// The format that it has.
-        found: u32,
-        /// The format that this Gavel reads.
-        known: u32,
-    },
+    #[error("the folder {} was made by a Gavel of before the first release, which this one cannot read; start with an empty folder", .0.display())]
+    Older(PathBuf),
     /// A file or folder could not be made or opened.
     #[error("{} could not be opened", .path.display())]
     Io {

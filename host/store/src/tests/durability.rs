@@ -360,30 +360,35 @@ async fn refused_with_format(format: u32) -> OpenStoreError {
 
 #[tokio::test]
 async fn another_format_is_refused_in_words() {
-    let newer = refused_with_format(3).await;
+    let newer = refused_with_format(4).await;
     assert!(
         matches!(
             newer,
             OpenStoreError::Newer {
-                found: 3,
-                known: 2,
+                found: 4,
+                known: 3,
                 ..
             }
         ),
         "{newer}"
     );
-    let older = refused_with_format(1).await;
-    assert!(
-        matches!(
-            older,
-            OpenStoreError::Older {
-                found: 1,
-                known: 2,
-                ..
-            }
-        ),
-        "{older}"
-    );
+    let older = refused_with_format(2).await;
+    assert!(matches!(older, OpenStoreError::Older(_)), "{older}");
+}
+
+#[test]
+fn a_database_with_segments_of_another_size_is_refused_in_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = sled::Config::new()
+        .path(folder.path().join("sled"))
+        .segment_size(512 << 10)
+        .open()
+        .expect("made");
+    drop(made);
+    let refused = Store::open(folder.path(), &key(), Settings::default())
+        .err()
+        .expect("refused");
+    assert!(matches!(refused, OpenStoreError::Older(_)), "{refused}");
 }
 
 #[tokio::test]
