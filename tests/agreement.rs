@@ -327,9 +327,26 @@ async fn admin(host: &Host, path: &str, body: Value) -> (u16, Value) {
         .await
 }
 
-/// An operator settles what is unconfirmed, until nothing is and nothing is being tried.
-async fn settle(host: &Host) -> usize {
+/// Those of these leads of which more may still be tried.
+async fn unfinished(host: &Host, leads: Vec<String>) -> Vec<String> {
+    let asking = leads.into_iter().map(async |lead| {
+        let status = host.supplier().lead(&lead).await.expect("found");
+        (status["finished"] != true).then_some(lead)
+    });
+    let asked = stream::iter(asking).buffer_unordered(AT_ONCE);
+    asked.filter_map(async |lead| lead).collect().await
+}
+
+/// An operator settles what is unconfirmed, until nothing is and nothing more is tried.
+async fn settle(host: &Host, told: &Told) -> usize {
     let mut settled = 0;
+    let mut accepted: Vec<String> = {
+        let answers = told.answers.lock().unwrap();
+        let real = answers
+            .iter()
+            .filter(|(_, answer)| answer.status == "accepted" && !answer.test);
+        real.map(|(lead, _)| lead.clone()).collect()
+    };
     loop {
         let unconfirmed = all(host, "/deliveries?state=unconfirmed&").await;
         for delivery in &unconfirmed {
@@ -344,8 +361,8 @@ async fn settle(host: &Host) -> usize {
             // What another delivery's end settled meanwhile is in the next list no more.
             assert!(status == 200 || said["code"] == "already_settled", "{said}");
         }
-        let trying = all(host, "/deliveries?state=retrying&").await;
-        if unconfirmed.is_empty() && trying.is_empty() {
+        accepted = unfinished(host, accepted).await;
+        if unconfirmed.is_empty() && accepted.is_empty() {
             return settled;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -551,7 +568,7 @@ async fn ledgers_reports_usage_and_answers_agree_to_the_cent_after_crashes() {
     let host = Host::start_with(&market(&buyers), &[("GAVEL_LOG", "warn")]).await;
     let told = Arc::new(Told::default());
     let host = run(host, pings.unwrap_or(2_000), &told).await;
-    let settled = settle(&host).await;
+    let settled = settle(&host, &told).await;
     let sold = leads(&host, &told).await;
     let returned = give_back(&host, &sold).await;
     let leads = leads(&host, &told).await;

@@ -303,16 +303,18 @@ impl Host {
         .await
     }
 
-    /// The unconfirmed deliveries.
+    /// The unconfirmed deliveries, of every page.
     pub(crate) async fn unconfirmed(&self) -> Vec<Map<String, Value>> {
-        let list = self.get("/deliveries?state=unconfirmed").await;
-        list["items"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .cloned()
-            .map(object)
-            .collect()
+        let mut found = Vec::new();
+        let mut page = "/deliveries?state=unconfirmed".to_owned();
+        loop {
+            let list = self.get(&page).await;
+            found.extend(list["items"].as_array().expect("a list").iter().cloned());
+            match list["next"].as_str() {
+                Some(next) => page = format!("/deliveries?state=unconfirmed&after={next}"),
+                None => return found.into_iter().map(object).collect(),
+            }
+        }
     }
 
     /// The same of an account, by name, in a ping's record.
