@@ -231,7 +231,9 @@ impl Exchange {
             ChangeError::Store(error) => error.into(),
         })?;
         // The key is gone; what becomes of the lead's deliveries is no part of the answer.
-        if let Err(error) = self.go_on(&order).await {
+        if let Some(order) = order
+            && let Err(error) = self.go_on(&order).await
+        {
             tracing::error!(lead = %id, ?error, "an erased lead is ended at the next start");
         }
         Ok(())

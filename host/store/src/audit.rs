@@ -10,7 +10,12 @@ use gavel_market::ids::{AuditId, Ulid};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    LIST_MAX, Page, Store, change::Txn, codec, error::StoreError, keys, view::with_prefix_between,
+    LIST_MAX, Page, Store,
+    change::Txn,
+    codec,
+    error::{self, StoreError},
+    keys::{self, Fields},
+    view::with_prefix_between,
 };
 
 const AUDIT: &str = "audit record";
@@ -133,12 +138,16 @@ impl Store {
         let range = with_prefix_between(&prefix, prefix.to_vec(), before.map(keys::audit));
         let mut items = Vec::new();
         for key in self.view().keys(range).rev() {
-            let Some(record) = self.view().get(&key?)? else {
-                continue;
-            };
-            let record = read(&record)?;
-            let id = record.id;
-            items.push(record);
+            let key = key?;
+            let id = Fields::of(&key)
+                .ulid()
+                .map(AuditId)
+                .ok_or_else(|| StoreError::unreadable(AUDIT, "its key is too short"))?;
+            let record = self.view().get(&key);
+            items.extend(error::listed(
+                id,
+                record.and_then(|record| record.map(|record| read(&record)).transpose()),
+            )?);
             if items.len() == limit {
                 return Ok(Page {
                     items,

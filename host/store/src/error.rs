@@ -71,6 +71,25 @@ impl StoreError {
             problem: problem.into(),
         }
     }
+
+    /// Whether it is one record that is at fault, and the store itself is whole.
+    pub(crate) fn is_of_a_record(&self) -> bool {
+        matches!(self, Self::Newer { .. } | Self::Unreadable { .. })
+    }
+}
+
+/// A list goes on without a record that cannot be read; the log names it.
+pub(crate) fn listed<T>(
+    id: impl fmt::Display,
+    record: Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    match record {
+        Err(error) if error.is_of_a_record() => {
+            tracing::error!(%id, %error, "what cannot be read is left out of a list");
+            Ok(None)
+        }
+        record => record,
+    }
 }
 
 impl From<sled::Error> for StoreError {

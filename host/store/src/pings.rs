@@ -8,7 +8,7 @@ use gavel_market::{
 
 use crate::{
     LIST_MAX, Page, Store, codec,
-    error::StoreError,
+    error::{self, StoreError},
     keys::{self, Fields},
     view::with_prefix_between,
 };
@@ -92,7 +92,7 @@ impl Store {
                 .ulid()
                 .map(PingId)
                 .ok_or_else(|| StoreError::unreadable(PING, "its key is too short"))?;
-            if let Some(record) = self.ping(id)?
+            if let Some(record) = error::listed(id, self.ping(id))?
                 && query.takes(&record)
             {
                 items.push(record);

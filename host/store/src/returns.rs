@@ -20,7 +20,7 @@ use crate::{
     LIST_MAX, Page, Store,
     change::Txn,
     codec,
-    error::{ChangeError, StoreError},
+    error::{self, ChangeError, StoreError},
     keys::{self, Fields, Key},
     report::Booking,
     view::with_prefix_between,
@@ -295,8 +295,11 @@ impl Store {
         for key in self.view().keys(range).rev() {
             let id = id_of(&key?, prefix.len())
                 .ok_or_else(|| StoreError::unreadable(RETURN, "a key is too short"))?;
-            let record = self.view().get(&keys::return_of(id))?;
-            let given_back = record.map(|record| read(&record)).transpose()?;
+            let record = self.view().get(&keys::return_of(id));
+            let given_back = error::listed(
+                id,
+                record.and_then(|record| record.map(|record| read(&record)).transpose()),
+            )?;
             // The index may be ahead of what is durable.
             items.extend(given_back.filter(|one| state.is_none_or(|state| state == one.state)));
             if items.len() == limit {

@@ -110,7 +110,7 @@ impl Store {
         F: Fn(&mut Txn<'_>, &[u8]) -> Result<bool, StoreError> + Clone + Send + 'static,
     {
         let swept = self.sweep_some(chunk.clone(), change.clone()).await;
-        if !swept.as_ref().is_err_and(is_of_a_record) {
+        if !swept.as_ref().is_err_and(StoreError::is_of_a_record) {
             return swept;
         }
         let mut count = 0;
@@ -140,12 +140,14 @@ impl Store {
         F: Fn(&mut Txn<'_>, &[u8]) -> Result<bool, StoreError> + Send + 'static,
     {
         let error = match self.sweep_some(vec![key.clone()], change).await {
-            Err(error) if is_of_a_record(&error) => error,
+            Err(error) if error.is_of_a_record() => error,
             changed => return changed,
         };
         let order = order_of(key);
-        let name = order.map(|id| id.to_string()).unwrap_or_default();
-        tracing::error!(order = name, %error, "what is due cannot be swept, and is passed over");
+        let named = order.map(|id| id.to_string());
+        let ping = || ping_of(key).ok().map(|id| id.to_string());
+        let name = named.or_else(ping).unwrap_or_default();
+        tracing::error!(id = name, %error, "what is due cannot be swept, and is passed over");
         if matches!(error, StoreError::Newer { .. }) {
             return Ok(0);
         }
@@ -161,8 +163,8 @@ impl Store {
             .await;
         match passed_over {
             // Tried again with the next sweep, and until then in nobody's way.
-            Err(error) if is_of_a_record(&error) => {
-                tracing::error!(order = name, %error, "a lead's personal fields cannot be erased");
+            Err(error) if error.is_of_a_record() => {
+                tracing::error!(id = name, %error, "a lead's personal fields cannot be erased");
                 Ok(0)
             }
             passed_over => passed_over,
@@ -248,14 +250,6 @@ fn timed_ulid(key: &[u8]) -> Option<Ulid> {
     fields.ulid()
 }
 
-/// Whether it is one record that is at fault, and the store itself is whole.
-fn is_of_a_record(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Newer { .. } | StoreError::Unreadable { .. }
-    )
-}
-
 /// The order that a key of one of its indexes names.
 fn order_of(key: &[u8]) -> Option<OrderId> {
     let id = match *key.first()? {
@@ -279,8 +273,10 @@ fn forget_answer(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {
 }
 
 fn ping_of(key: &[u8]) -> Result<PingId, StoreError> {
-    let id = Fields::of(key).ulid().map(PingId);
-    id.ok_or_else(|| damaged("ping"))
+    let id = key
+        .starts_with(&[keys::PING])
+        .then(|| Fields::of(key).ulid());
+    id.flatten().map(PingId).ok_or_else(|| damaged("ping"))
 }
 
 fn erase_ping(txn: &mut Txn<'_>, key: &[u8]) -> Result<bool, StoreError> {

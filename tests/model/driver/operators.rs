@@ -50,7 +50,7 @@ impl Driver<'_> {
     pub(crate) async fn erase(&mut self, at: usize) -> Result<Told, Broken> {
         let id = self.orders[at].id;
         let erased = self.store.erase_lead(id.lead(), self.now_ms).await;
-        let mut order = erased.map_err(broken)?;
+        let mut order = erased.map_err(broken)?.expect("a whole record");
         let terms = self.orders[at].terms.clone();
         let done = order.next(&terms, &[], self.now_ms) == Next::Done;
         if order.state == OrderState::Accepted && order.is_being_delivered() && done {

@@ -423,11 +423,16 @@ impl Order {
         Ok(self.booked(revenue.chain(cost)))
     }
 
-    /// An accepted lead has nothing left to try. A delivery that is still unconfirmed
-    /// keeps it unfinished, since settling that may free a place.
+    /// An accepted lead has nothing left to try; refused while a delivery of it is out. Nobody
+    /// asks for this while one is unconfirmed ([`Next::Parked`]), since settling that may free a
+    /// place.
     pub fn finish(&mut self, terms: &Terms, now_ms: u64) -> Result<(), BeginRefused> {
         if self.state != OrderState::Accepted {
             return Err(BeginRefused::NotDelivering);
+        }
+        let out = |delivery: &Delivery| delivery.state == DeliveryState::InFlight;
+        if self.deliveries().iter().any(out) {
+            return Err(BeginRefused::AlreadyTried);
         }
         // An operator may have had one tried again since whoever ends it looked.
         let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Retrying(_));

@@ -9,7 +9,7 @@ use sled::IVec;
 
 use crate::{
     LIST_MAX, Page, Store,
-    error::StoreError,
+    error::{self, StoreError},
     keys::{self, Fields},
     view::with_prefix_after,
 };
@@ -101,7 +101,7 @@ impl Store {
         let mut items = Vec::new();
         for key in self.view().keys(range) {
             let id = delivery_id(&key?).ok_or_else(|| damaged("index of deliveries"))?;
-            let Some(order) = self.order(id.order)? else {
+            let Some(order) = error::listed(id.order, self.order(id.order))? else {
                 continue;
             };
             items.extend(listed(&order, id, state));

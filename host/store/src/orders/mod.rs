@@ -220,20 +220,32 @@ impl Store {
     /// when this returns. What has not begun ends as failed, what is out runs to its end.
     /// [`ChangeError::NotFound`] where there is no posted lead. Asked for again, it finds
     /// nothing more to do.
+    ///
+    /// Of a lead whose order cannot be read the key goes all the same, and no order comes back:
+    /// without a key nothing of it is delivered any more.
     pub async fn erase_lead(
         &self,
         id: LeadId,
         now_ms: u64,
-    ) -> Result<Order, ChangeError<Infallible>> {
-        self.transition(id.order(), move |order, txn| {
-            if order.post.is_none() {
-                return Err(ChangeError::NotFound);
+    ) -> Result<Option<Order>, ChangeError<Infallible>> {
+        let erased = self
+            .transition(id.order(), move |order, txn| {
+                if order.post.is_none() {
+                    return Err(ChangeError::NotFound);
+                }
+                order.erase(now_ms);
+                txn.erase_sealed(id)?;
+                Ok(Vec::new())
+            })
+            .await;
+        match erased {
+            Err(ChangeError::Store(error)) if error.is_of_a_record() => {
+                self.change(move |txn| txn.erase_sealed(id)).await?;
+                tracing::error!(lead = %id, %error, "a lead is erased whose order cannot be read");
+                Ok(None)
             }
-            order.erase(now_ms);
-            txn.erase_sealed(id)?;
-            Ok(Vec::new())
-        })
-        .await
+            erased => erased.map(Some),
+        }
     }
 
     /// Makes unconfirmed what a crashed request left in flight. Only for whoever knows that

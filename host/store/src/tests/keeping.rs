@@ -14,7 +14,7 @@ use super::{
     report::count,
     sample::{self, NOW_MS, WINDOW_MS, id},
 };
-use crate::{Again, Checks, ListedState, Rooms, Store, keys};
+use crate::{Again, Checks, ListedState, PingQuery, Rooms, Store, keys};
 
 const PING_RETENTION: Duration = Duration::from_hours(48);
 const RETENTION: Duration = Duration::from_hours(720);
@@ -94,6 +94,41 @@ async fn a_record_that_cannot_be_read_holds_up_no_other_and_keeps_no_personal_fi
     for id in sold {
         assert_eq!(store.unseal_lead(id.lead()), Ok(None));
     }
+}
+
+#[tokio::test]
+async fn a_lead_whose_order_cannot_be_read_is_erased_all_the_same_and_is_in_no_lists_way() {
+    let (_folder, store) = fresh();
+    let (damaged, newer, whole) = (id(NOW_MS, 1), id(NOW_MS, 2), id(NOW_MS, 3));
+    for id in [damaged, newer, whole] {
+        store.posted(id, b"ada").await;
+        store
+            .delivered(id, sample::unconfirmed(), Some(b"ada's words"))
+            .await;
+    }
+    count(&store).await;
+    for (id, record) in [(damaged, b"\x01"), (newer, b"\xf0")] {
+        for key in [keys::standing(id), keys::ping(id.ping())] {
+            store.0.db.insert(key, record).expect("written");
+        }
+    }
+    let listed = store.deliveries(ListedState::Unconfirmed, None, 1);
+    let listed = listed.map(|page| page.items.iter().map(|one| one.id.order).collect());
+    assert_eq!(listed, Ok(vec![whole]));
+    let pings = store.pings(&PingQuery {
+        limit: 10,
+        ..PingQuery::default()
+    });
+    let pings = pings.map(|page| page.items.iter().map(|ping| ping.id).collect());
+    assert_eq!(pings, Ok(vec![whole.ping()]));
+    for id in [damaged, newer] {
+        for _ in 0..2 {
+            assert_eq!(store.erase_lead(id.lead(), NOW_MS).await, Ok(None));
+            assert_eq!(store.personal(id.lead()), None);
+            assert_eq!(store.unseal_words(id.lead(), 0), Ok(Vec::new()));
+        }
+    }
+    assert_eq!(store.personal(whole.lead()), Some(b"ada".to_vec()));
 }
 
 #[tokio::test]

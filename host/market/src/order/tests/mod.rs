@@ -328,6 +328,14 @@ fn an_unreachable_account_is_tried_again_later_and_not_past_a_deadline() {
     );
     // An operator is quicker than whoever was about to end it: it goes on.
     order.retry_by_hand(0, NOW_MS + 6_001).expect("failed");
+    let mut out = order.clone();
+    out.begin(0, OnUnconfirmed::Stop, NOW_MS + 6_002, NOW_MS + 6_002)
+        .expect("tried again");
+    assert_eq!(
+        out.finish(&terms, NOW_MS + 6_003),
+        Err(BeginRefused::AlreadyTried),
+        "what is out is waited for"
+    );
     assert_eq!(
         order.finish(&terms, NOW_MS + 6_002),
         Err(BeginRefused::AlreadyTried)
