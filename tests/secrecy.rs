@@ -211,13 +211,30 @@ async fn a_secret_may_stand_in_a_file() {
             "format = \"json\", headers = { authorization = \"Bearer {{secret:TOKEN}}\" }",
         )
         .with(&format!("secrets = {{ TOKEN = {{ file = {file:?} }} }}"));
-    let mut host = Host::start(&Market::of([account])).await;
+    let market = Market::of([account]).toml();
+    let mut host = Host::start_with(&market, &[]).await;
     host.order().await;
+    let shown = |at: usize| {
+        let ping = &buyer.pings()[at];
+        ping.request.header("authorization").map(str::to_owned)
+    };
     assert_eq!(
-        buyer.pings()[0].request.header("authorization"),
-        Some(format!("Bearer {SECRET}").as_str()),
+        shown(0),
+        Some(format!("Bearer {SECRET}")),
         "without the line's end"
     );
+    // A path is relative to the market file, wherever the host works.
+    std::fs::write(folder.path().join("other"), "another").expect("writable");
+    let beside = folder.path().join("market.toml");
+    let market = market.replace(&format!("{file:?}"), "\"other\"");
+    std::fs::write(&beside, market).expect("writable");
+    let beside = beside.to_str().expect("UTF-8");
+    let applied = host
+        .command(&["apply", "--admin", &host.admin_url(), beside])
+        .await;
+    assert!(applied.status.success(), "{applied:?}");
+    host.order().await;
+    assert_eq!(shown(1), Some("Bearer another".to_owned()));
     assert!(host.stop().await.success());
     assert_eq!(files_with(host.folder(), SECRET), Vec::<String>::new());
 }

@@ -155,16 +155,15 @@ fn write_market(
     buyers: &DemoBuyers,
     plugins: &PluginPaths,
 ) -> Result<PathBuf, Failure> {
-    let (secret, market) = (
-        folder.path().join("sunco.key"),
-        folder.path().join("market.toml"),
-    );
+    // Beside the market, which names it so.
+    let secret = Path::new("sunco.key");
+    let market = folder.path().join("market.toml");
     let text = buyers
         .market_file()
         .plugins_at(plugins)
-        .secret_in_file(&secret)
+        .secret_in_file(secret)
         .render();
-    std::fs::write(&secret, SECRET_VALUE)
+    std::fs::write(folder.path().join(secret), SECRET_VALUE)
         .and_then(|()| std::fs::write(&market, text))
         .map_err(|error| {
             Failure(format!(

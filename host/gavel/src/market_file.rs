@@ -4,11 +4,14 @@
 //! digest in the path's place, on the same line, so that what a host says about a line is
 //! true of the file; and since the text then names every plugin's bytes, its own digest tells
 //! whether anything at all has changed.
+//!
+//! A secret's file is read by the host, which works in another folder: its path, relative to
+//! this file like every other, is made absolute.
 
 use std::{
     fmt, fs,
     ops::Range,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use gavel_exchange::api::{MarketFormat, MarketText};
@@ -17,6 +20,7 @@ use gavel_market::{
     ids::{Digest, PluginName},
 };
 use serde::Deserialize;
+use toml_edit::{Item, TableLike};
 
 use crate::out::Failure;
 
@@ -26,7 +30,7 @@ pub(crate) struct MarketFile {
     path: PathBuf,
     /// As it is in the file.
     written: String,
-    /// With digests in the place of paths.
+    /// With digests in the place of plugins' paths, and absolute paths of secrets' files.
     resolved: String,
     /// The plugins that it names by path and that could be read.
     pub(crate) plugins: Vec<PluginFile>,
@@ -58,6 +62,12 @@ struct PathKey {
     limits: Vec<(&'static str, String)>,
 }
 
+/// A text to be put in the place of another; byte offsets.
+struct Edit {
+    place: Range<usize>,
+    text: String,
+}
+
 impl MarketFile {
     /// Reads a file and the plugins that it names. What is wrong with the market itself is
     /// not looked at.
@@ -76,35 +86,41 @@ impl MarketFile {
             plugins: Vec::new(),
             errors: Vec::new(),
         };
-        // From the last to the first, so that the offsets before it stay true.
-        let mut paths = paths(&file.written);
-        paths.sort_by_key(|path| std::cmp::Reverse(path.key.start));
-        for path in paths {
-            file.resolve(&folder, path);
+        // A text that is not TOML names nothing; reading it as a market says so better.
+        if let Ok(document) = toml_edit::Document::parse(file.written.clone()) {
+            let mut edits = Vec::new();
+            for path in plugin_paths(document.as_table()) {
+                edits.extend(file.read_plugin(&folder, path));
+            }
+            edits.extend(secret_files(document.as_table(), &folder));
+            // From the last to the first, so that the offsets before it stay true.
+            edits.sort_by_key(|edit| std::cmp::Reverse(edit.place.start));
+            for Edit { place, text } in edits {
+                file.resolved.replace_range(place, &text);
+            }
         }
-        file.plugins.reverse();
-        file.errors.reverse();
         Ok(file)
     }
 
-    /// Reads one plugin and puts its digest in its path's place.
-    fn resolve(&mut self, folder: &Path, path: PathKey) {
+    /// Reads one plugin; what puts its digest in its path's place.
+    fn read_plugin(&mut self, folder: &Path, path: PathKey) -> Vec<Edit> {
         // A bad name is the market's error, and said when the market is read.
         let Ok(name) = path.name.parse::<PluginName>() else {
-            return;
+            return Vec::new();
         };
         match fs::read(folder.join(&path.path)) {
             Ok(bytes) => {
                 let digest = Digest::of(&bytes);
-                self.resolved
-                    .replace_range(path.value, &format!("\"{digest}\""));
-                self.resolved.replace_range(path.key, "digest");
                 self.plugins.push(PluginFile {
                     name,
                     digest,
                     bytes,
                     limits: path.limits,
                 });
+                let (key, value) = ("digest".to_owned(), format!("\"{digest}\""));
+                [(path.key, key), (path.value, value)]
+                    .map(|(place, text)| Edit { place, text })
+                    .into()
             }
             Err(error) => {
                 let message = format!(
@@ -116,6 +132,7 @@ impl MarketFile {
                     "not_found",
                     message,
                 ));
+                Vec::new()
             }
         }
     }
@@ -153,21 +170,44 @@ impl MarketFile {
     }
 }
 
-/// Every `path` under `[plugins.…]`. A text that is not TOML has none; reading it as a market
-/// says so better.
-fn paths(text: &str) -> Vec<PathKey> {
-    let Ok(document) = toml_edit::Document::parse(text) else {
-        return Vec::new();
-    };
-    let Some(plugins) = document
-        .as_table()
-        .get("plugins")
-        .and_then(toml_edit::Item::as_table_like)
-    else {
-        return Vec::new();
-    };
-    let found = plugins.iter().filter_map(|(name, plugin)| {
-        let plugin = plugin.as_table_like()?;
+/// What stands under `[section.…]`, by name.
+fn tables<'t>(
+    market: &'t toml_edit::Table,
+    section: &str,
+) -> impl Iterator<Item = (&'t str, &'t dyn TableLike)> {
+    let section = market.get(section).and_then(Item::as_table_like);
+    let all = section.into_iter().flat_map(TableLike::iter);
+    all.filter_map(|(name, item)| Some((name, item.as_table_like()?)))
+}
+
+/// Makes the path of every secret's `file` absolute.
+fn secret_files(market: &toml_edit::Table, folder: &Path) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    let secrets = tables(market, "accounts")
+        .filter_map(|(_, account)| account.get("secrets")?.as_table_like());
+    for source in secrets.flat_map(TableLike::iter) {
+        absolute_files(source.1, folder, &mut edits);
+    }
+    edits
+}
+
+/// The same in one source, and in the sources of an `oauth2` secret's own parts.
+fn absolute_files(source: &Item, folder: &Path, edits: &mut Vec<Edit>) {
+    for (key, item) in source.as_table_like().into_iter().flat_map(TableLike::iter) {
+        if let ("file", Some(file), Some(place)) = (key, item.as_str(), item.span()) {
+            let absolute = path::absolute(folder.join(file)).ok();
+            edits.extend(absolute.as_deref().and_then(Path::to_str).map(|path| Edit {
+                place,
+                text: toml_edit::Value::from(path).to_string(),
+            }));
+        }
+        absolute_files(item, folder, edits);
+    }
+}
+
+/// Every `path` under `[plugins.…]`.
+fn plugin_paths(market: &toml_edit::Table) -> Vec<PathKey> {
+    let found = tables(market, "plugins").filter_map(|(name, plugin)| {
         let (key, value) = plugin.get_key_value("path")?;
         Some(PathKey {
             name: name.to_owned(),
@@ -182,10 +222,8 @@ fn paths(text: &str) -> Vec<PathKey> {
 
 /// A plugin's limits as they are written. One that is no text is the market's error, and said
 /// when the market is read.
-fn limits(plugin: &dyn toml_edit::TableLike) -> Vec<(&'static str, String)> {
-    let limits = plugin
-        .get("limits")
-        .and_then(toml_edit::Item::as_table_like);
+fn limits(plugin: &dyn TableLike) -> Vec<(&'static str, String)> {
+    let limits = plugin.get("limits").and_then(Item::as_table_like);
     let written = |key: &'static str| Some((key, limits?.get(key)?.as_str()?.to_owned()));
     ["memory", "time", "log"]
         .into_iter()
@@ -283,6 +321,22 @@ mod tests {
         assert_eq!(digest(), before);
         fs::write(folder.path().join("roof.wasm"), b"roof2").unwrap();
         assert_ne!(digest(), before);
+    }
+
+    #[test]
+    fn a_secrets_file_is_found_beside_the_market_from_every_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let market = |key: &str, id: &str| {
+            format!(
+                "[accounts.west]\nsecrets = {{ KEY = {{ file = {key} }}, VAR = {{ env = \"file\" }} }}\n\n[accounts.east.secrets.TOKEN.oauth2]\ntoken_url = \"https://a.example\"\nclient_id = {{ file = {id} }} # by hand\nclient_secret = {{ file = '/run/secret' }}\n"
+            )
+        };
+        let path = folder.path().join("market.toml");
+        fs::write(&path, market("'key.txt'", "\"sub/id\"")).unwrap();
+        let beside = |name: &str| format!("\"{}\"", folder.path().join(name).display());
+        let expected = market(&beside("key.txt"), &beside("sub/id"));
+        let text = MarketFile::read(&path).unwrap().text().text;
+        assert_eq!(text, expected.replace("'/run/secret'", "\"/run/secret\""));
     }
 
     #[test]
