@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gavel_example_solar::buyers::{OnPing, OnPost};
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::{
@@ -118,6 +119,24 @@ async fn what_nobody_bids_on_is_rejected_with_that_reason_and_remembered() {
             &json!("0.00")
         )
     );
+    // There is no order; an operator who asks for the lead is told where its story stands.
+    let lead = id(&answer);
+    let (status, problem) = host
+        .admin(
+            Method::GET,
+            &format!("/leads/{lead}"),
+            "",
+            "application/json",
+        )
+        .await;
+    let ping = lead.replace("ld_", "pg_");
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(
+        status == 404 && detail.ends_with(&format!("/pings/{ping}")),
+        "{problem}"
+    );
+    let record = host.get(&format!("/pings/{ping}")).await;
+    assert_eq!(record["answer"]["reason"], "below_min_profit");
     // Its own terms count as at a ping.
     let path = format!("/v1/campaigns/{CAMPAIGN}/lead");
     let body = json!({"lead": whole(), "min_bid": "5.01"});

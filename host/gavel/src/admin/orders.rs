@@ -2,7 +2,7 @@
 
 use gavel_exchange::{
     Exchange,
-    api::{DeliveryList, DeliveryView, OrderView, Settlement},
+    api::{DeliveryList, DeliveryView, OperatorRefused, OrderView, Settlement},
 };
 use gavel_market::{
     ids::{DeliveryId, LeadId, OrderId},
@@ -41,10 +41,18 @@ pub(super) fn order(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
 pub(super) fn lead(exchange: &Exchange, id: &str, query: Option<&str>) -> Result<Reply, Problem> {
     let with_words = Query::read(query, &["words"])?.flag("words")?;
     let id: LeadId = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
-    let view = exchange.order(id.order())?;
-    if view.order.post.is_none() {
-        return Err(Problem::new(Code::NotFound));
-    }
+    let posted = exchange.order(id.order()).and_then(|view| {
+        let posted = view.order.post.is_some().then_some(view);
+        posted.ok_or(OperatorRefused::NotFound)
+    });
+    let view = posted.map_err(|refused| match refused {
+        // A direct post that nobody bid for has a lead's id and no order.
+        OperatorRefused::NotFound => Problem::new(Code::NotFound).detail(format!(
+            "no posted order has this id; what became of its ping, if there was one, stands at GET /admin/v1/pings/{}",
+            id.order().ping()
+        )),
+        refused => refused.into(),
+    })?;
     let mut written = lead_written(&view);
     if !with_words {
         return Ok(reply::json(&written));
