@@ -9,7 +9,9 @@ use gavel_example_solar::{
     supplier::{Ping, PingAnswer},
 };
 
-use crate::harness::{Account, CAMPAIGN, Host, Market, buyer, pinged};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::harness::{Account, CAMPAIGN, Host, Market, buyer, pinged, within};
 
 /// Beyond the deadline a busy machine may need this for reading the answer here; that the
 /// host itself is within 10 ms is measured by the benchmark, not by a test.
@@ -91,4 +93,64 @@ async fn with_too_little_time_left_a_buyer_is_not_asked() {
     };
     assert_eq!(host.outcome(&ping_id, "quick").await, "no_time");
     assert_eq!(quick.counts().pings, 0);
+}
+
+#[tokio::test]
+async fn a_buyer_that_was_never_asked_since_too_much_was_out_is_overloaded_and_at_no_fault() {
+    let (hangs, fine) = (
+        buyer(OnPing::never(), OnPost::accept()).await,
+        buyer(OnPing::bid("11.00"), OnPost::accept()).await,
+    );
+    let market = Market::of([
+        Account::bidding("hangs", &hangs)
+            .with("ping_timeout = \"30s\"\ncriteria = [{ field = \"state\", in = [\"CA\"] }]"),
+        Account::bidding("fine", &fine)
+            .with("ping_timeout = \"100ms\"\ncriteria = [{ field = \"state\", in = [\"TX\"] }]"),
+    ])
+    .on_terms("cost = { per_lead = \"5.00\" }\ndeadline = \"30s\"");
+    let one_out = &[("GAVEL_OUTBOUND_CONNECTIONS", "1")];
+    let host = Host::start_with(&market.toml(), one_out).await;
+    let texan = Ping {
+        lead: pinged()
+            .into_iter()
+            .chain([("state".to_owned(), "TX".into())])
+            .collect(),
+        ..Ping::default()
+    };
+    let others = async {
+        within("it is asked", hangs.wait_for_pings(1)).await;
+        // One more than open a circuit.
+        for _ in 0..6 {
+            let answer = host.supplier().ping(CAMPAIGN, &texan).await;
+            let Ok(PingAnswer::NoBid { ping_id, .. }) = answer else {
+                panic!("nobody can be asked: {answer:?}")
+            };
+            assert_eq!(host.outcome(&ping_id, "fine").await, "overloaded");
+        }
+    };
+    tokio::select! {
+        answer = host.ping() => panic!("it is not answered meanwhile: {answer:?}"),
+        () = others => {}
+    }
+    assert_eq!(fine.counts().pings, 0);
+}
+
+#[tokio::test]
+async fn a_buyer_to_whom_there_is_no_connection_in_time_is_unreachable() {
+    let buyer = buyer(OnPing::bid("11.00"), OnPost::accept()).await;
+    // Takes one connection into its queue, and no more.
+    let full = TcpSocket::new_v4().expect("a socket");
+    full.bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let full = full.listen(0).expect("it listens");
+    let address = full.local_addr().expect("bound");
+    let _queued = TcpStream::connect(address).await.expect("the first");
+    let account = Account::bidding("full", &buyer)
+        .replacing(&buyer.address().to_string(), &address.to_string())
+        .with("ping_timeout = \"200ms\"");
+    let host = Host::start_with(&Market::of([account]).toml(), RESERVE).await;
+    let PingAnswer::NoBid { ping_id, .. } = host.ping().await else {
+        panic!("it cannot be asked")
+    };
+    assert_eq!(host.outcome(&ping_id, "full").await, "unreachable");
 }

@@ -31,12 +31,10 @@ pub(crate) async fn ask(
     if until < now + LEAST_TIME_TO_ASK {
         return Err(NoBid::plain(Outcome::NoTime));
     }
-    let asking = exchange(with, account, order, Some(until), exchanges);
-    let offered = clock::by(until, asking)
-        .await
-        .unwrap_or_else(|| Err(NoBid::plain(Outcome::Timeout)));
+    // Every part of it ends by then, and says of itself what it was that took too long.
+    let offered = exchange(with, account, order, Some(until), exchanges).await;
     offered.map_err(|no_bid| NoBid {
-        cut_short: until < own,
+        cut_short: until < own && Instant::now() >= until,
         ..no_bid
     })
 }
@@ -53,9 +51,13 @@ async fn exchange(
     };
     let mut answers: Vec<Response> = Vec::new();
     loop {
-        let step = version
-            .ping(&call, with.view, &answers)
-            .await
+        let call = version.ping(&call, with.view, &answers);
+        let step = match until {
+            Some(until) => clock::by(until, call).await,
+            None => Some(call.await),
+        };
+        let step = step
+            .ok_or_else(|| NoBid::plain(Outcome::Timeout))?
             .map_err(|fault| {
                 // An error after an answer says that the buyer's answer was no use.
                 if fault.kind == FaultKind::Error && !answers.is_empty() {

@@ -70,8 +70,9 @@ impl Kind {
         }
     }
 
-    /// What an outcome says of an account. `whole_time` tells of a timeout whether the account
-    /// had all the time that the market gives it. A bid, and a lead taken at the bid, are good
+    /// What an outcome says of an account. `whole_time` tells whether the account had all the time
+    /// that the market gives it: what was cut short by a ping's deadline, an answer or a
+    /// connection, might have come. A bid, and a lead taken at the bid, are good
     /// and no outcome; a lead taken at less is bad.
     pub fn end_of(self, outcome: Outcome, whole_time: bool) -> End {
         match outcome {
@@ -81,8 +82,8 @@ impl Kind {
             | Outcome::PluginOutput
             | Outcome::PluginError
             | Outcome::TooManySteps
-            | Outcome::HostNotAllowed
-            | Outcome::Unreachable => End::Bad,
+            | Outcome::HostNotAllowed => End::Bad,
+            Outcome::Unreachable if whole_time => End::Bad,
             Outcome::Timeout if self == Self::Ping && whole_time => End::Bad,
             Outcome::Filtered if self == Self::Filter => End::Good,
             Outcome::Declined if self == Self::Ping => End::Good,
