@@ -243,6 +243,18 @@ async fn a_dry_run_changes_nothing_and_a_rollback_brings_back_what_was() {
         .await;
     assert_eq!(status, 200, "{changed}");
     assert_eq!(bid().await, "1.00");
+    let (status, problem) = host
+        .admin_with(
+            Method::POST,
+            "/market/rollback",
+            json!({"revision": 2}).to_string(),
+            &[("content-type", "application/json"), ("if-match", "\"2\"")],
+        )
+        .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (412, &json!("revision_conflict"))
+    );
     let revisions = host.get("/market/revisions").await;
     assert_eq!(revisions["items"].as_array().map(Vec::len), Some(3));
     let (status, problem) = host

@@ -11,6 +11,7 @@ use gavel_example_solar::{
     buyers::{Fault, OnPing, OnPost},
     supplier::{PingAnswer, PostAnswer, Problem, SupplierError},
 };
+use serde_json::json;
 use tokio::process::Command;
 
 use crate::harness::{Account, CAMPAIGN, Host, MUCH_TO_BUILD, Market, buyer, eventually, pinged};
@@ -103,6 +104,23 @@ async fn groups_and_schedules_say_why_an_account_is_not_asked() {
     assert_eq!(host.outcome(&ping_id, "outside").await, "not_in_group");
     assert_eq!(host.outcome(&ping_id, "open").await, "won");
     assert_eq!(bidder.counts().pings, 1);
+    // They are found by it, too, though no record says it.
+    for (asked, found) in [
+        ("account=closed&outcome=outside_schedule", true),
+        ("outcome=not_in_group", true),
+        ("account=outside", true),
+        ("account=open&outcome=won&limit=1", true),
+        ("account=open&outcome=outside_schedule", false),
+        ("account=closed&outcome=won", false),
+        ("outcome=criteria", false),
+        ("account=nobodys", false),
+    ] {
+        let pings = host.get(&format!("/pings?{asked}")).await;
+        let items = pings["items"].as_array().expect("a list");
+        let ids: Vec<_> = items.iter().map(|ping| ping["id"].clone()).collect();
+        let expected = if found { vec![json!(ping_id)] } else { vec![] };
+        assert_eq!(ids, expected, "{asked}: {pings}");
+    }
 }
 
 #[tokio::test]

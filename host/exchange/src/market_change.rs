@@ -231,9 +231,7 @@ pub(crate) async fn put(
     let _one_at_a_time = inner.changing.lock().await;
     let before = inner.store.active_revision().map_err(broken)?;
     let active = before.as_ref().map(|kept| kept.info.number);
-    if if_match.is_some() && if_match != active {
-        return Err(MarketRefused::Conflict(active.unwrap_or(0)));
-    }
+    still_active(if_match, active)?;
     let changes = changes(before, &text);
     let none = BTreeMap::new();
     let revision = ready(inner, clock::unix_ms(), &text, &none, Revoked::Refused)
@@ -269,16 +267,29 @@ pub(crate) async fn put(
     })
 }
 
+/// Whether the revision that a change is meant for is the one in force.
+fn still_active(if_match: Option<u64>, active: Option<u64>) -> Result<(), MarketRefused> {
+    if if_match.is_some() && if_match != active {
+        return Err(MarketRefused::Conflict(active.unwrap_or(0)));
+    }
+    Ok(())
+}
+
 /// Puts an earlier revision's market in force again, as a revision of its own.
-pub(crate) async fn rollback(inner: &Arc<Inner>, to: u64) -> Result<MarketChange, MarketRefused> {
+pub(crate) async fn rollback(
+    inner: &Arc<Inner>,
+    to: u64,
+    if_match: Option<u64>,
+) -> Result<MarketChange, MarketRefused> {
     let _one_at_a_time = inner.changing.lock().await;
     let before = inner.store.active_revision().map_err(broken)?;
+    let active = before.as_ref().map(|kept| kept.info.number);
+    still_active(if_match, active)?;
     let earlier = inner
         .store
         .revision(to)
         .map_err(broken)?
         .ok_or(MarketRefused::NotFound)?;
-    let active = before.as_ref().map(|kept| kept.info.number);
     let (text, versions) = (raw_text(&earlier), earlier.info.versions.clone());
     let changes = changes(before, &text_of(earlier));
     let revision = ready(inner, clock::unix_ms(), &text, &versions, Revoked::Refused)

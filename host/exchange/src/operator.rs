@@ -6,14 +6,14 @@ use std::{
 };
 
 use gavel_market::{
-    ids::{AuditId, DeliveryId, LeadId, OrderId, PingId},
+    ids::{AccountId, AuditId, DeliveryId, LeadId, OrderId, PingId},
     lead::PingLead,
-    model::Account,
+    model::{Account, Campaign, Market},
     order::{NotRetryable, Order, SettleRefused},
     reason::Outcome,
     record::{AccountOutcome, Detail, PingRecord},
 };
-use gavel_store::{ChangeError, ListedState, RevisionInfo, StoreError};
+use gavel_store::{ChangeError, LIST_MAX, ListedState, RevisionInfo, StoreError};
 
 use crate::{
     Exchange,
@@ -45,8 +45,12 @@ impl Exchange {
     }
 
     /// Puts an earlier revision's market in force again, as a revision of its own.
-    pub async fn rollback(&self, revision: u64) -> Result<MarketChange, MarketRefused> {
-        market_change::rollback(&self.0, revision).await
+    pub async fn rollback(
+        &self,
+        revision: u64,
+        if_match: Option<u64>,
+    ) -> Result<MarketChange, MarketRefused> {
+        market_change::rollback(&self.0, revision, if_match).await
     }
 
     /// Revisions, newest first, without their texts; those before `before`.
@@ -94,15 +98,63 @@ impl Exchange {
         })
     }
 
-    /// Pings, newest first, as they were recorded.
+    /// Pings, newest first, as they were recorded. An account's outcome counts whether a record
+    /// says it or it can be derived again.
     ///
     /// Looks at as many records as the filters take: not on a thread that answers pings.
-    pub fn pings(&self, query: &PingQuery) -> Result<Page<PingRecord>, OperatorRefused> {
-        let page = self.0.store.pings(query)?;
+    pub async fn pings(&self, query: &PingQuery) -> Result<Page<PingRecord>, OperatorRefused> {
+        let by_outcome = query.account.is_some() || query.outcome.is_some_and(is_derivable);
+        let page = if by_outcome {
+            self.pings_by_outcome(query).await?
+        } else {
+            self.0.store.pings(query)?
+        };
         Ok(Page {
             items: page.items,
             next: page.next.map(|id| id.to_string()),
         })
+    }
+
+    async fn pings_by_outcome(
+        &self,
+        query: &PingQuery,
+    ) -> Result<gavel_store::Page<PingRecord, PingId>, OperatorRefused> {
+        let limit = query.limit.clamp(1, LIST_MAX);
+        let mut some = PingQuery {
+            account: None,
+            outcome: None,
+            limit: LOOKED_AT_ONCE,
+            ..query.clone()
+        };
+        let mut items = Vec::new();
+        let mut revisions: BTreeMap<u64, Option<Arc<Revision>>> = BTreeMap::new();
+        for _ in 0..LOOKS {
+            let page = self.0.store.pings(&some)?;
+            for record in page.items {
+                let revision = match revisions.get(&record.revision) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let found = self.0.revision(record.revision).await.ok();
+                        revisions.insert(record.revision, found.clone());
+                        found
+                    }
+                };
+                let id = record.id;
+                if has_outcome(query, revision.as_deref(), &record) {
+                    items.push(record);
+                }
+                if items.len() == limit {
+                    let next = Some(id);
+                    return Ok(gavel_store::Page { items, next });
+                }
+            }
+            some.after = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        let next = some.after;
+        Ok(gavel_store::Page { items, next })
     }
 
     /// Returns once every answer given before can be looked up. The record of a ping without
@@ -274,6 +326,51 @@ fn outcomes(revision: &Revision, record: &PingRecord) -> Vec<AccountOutcome> {
     outcomes.into_values().collect()
 }
 
+/// Records read at one time where pings are looked for by what became of an account, and how
+/// often in one page: a page of few or none may still have a next.
+const LOOKED_AT_ONCE: usize = 200;
+const LOOKS: usize = 10;
+
+/// Whether a record need not say it of an account (`rules.md`, ping 7.1).
+fn is_derivable(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::NotActive | Outcome::NotInGroup | Outcome::OutsideSchedule | Outcome::Criteria
+    )
+}
+
+/// Whether the account that a query names, or else any, has the outcome that it names, or any.
+/// Where the revision that decided is not to be had, what the record says is all there is.
+fn has_outcome(query: &PingQuery, revision: Option<&Revision>, record: &PingRecord) -> bool {
+    let wanted = |account: &AccountId, outcome: Outcome| {
+        query
+            .account
+            .as_ref()
+            .is_none_or(|wanted| wanted == account)
+            && query.outcome.is_none_or(|wanted| wanted == outcome)
+    };
+    let mut recorded = record.outcomes.iter();
+    if recorded.any(|one| wanted(&one.account, one.outcome)) {
+        return true;
+    }
+    let Some(revision) = revision else {
+        return false;
+    };
+    let Some(considered) = Considered::of(revision, record) else {
+        return false;
+    };
+    let accounts = revision.market.accounts.iter();
+    accounts
+        .filter(|account| {
+            query
+                .account
+                .as_ref()
+                .is_none_or(|wanted| *wanted == account.id)
+        })
+        .filter_map(|account| considered.derived(account))
+        .any(|one| wanted(&one.account.id, one.outcome))
+}
+
 /// An outcome that a ping's record does not say, since it can be derived again.
 pub(crate) struct Derived<'r> {
     /// Whose.
@@ -286,26 +383,56 @@ pub(crate) struct Derived<'r> {
 
 /// What became of the accounts that a ping's record does not name.
 pub(crate) fn derived<'r>(revision: &'r Revision, record: &PingRecord) -> Vec<Derived<'r>> {
-    let Some(campaign) = revision.campaign(record.campaign.as_str()) else {
+    let Some(considered) = Considered::of(revision, record) else {
         return Vec::new();
     };
-    let recorded: BTreeSet<_> = record.outcomes.iter().map(|one| &one.account).collect();
-    let lead = PingLead::from_entries(Arc::clone(&campaign.lead_type), record.input.lead.clone());
-    let (absent, at_ms) = (ping::absent_in(campaign), record.input.received_at_ms);
-    let market = &revision.market;
-    let accounts = market.accounts.iter().filter(|account| {
-        account.lead_type == campaign.lead_type.id && !recorded.contains(&account.id)
-    });
-    let derived = accounts.filter_map(|account| {
-        let (outcome, field) = market.outcome_of(campaign, account, &lead, absent, at_ms)?;
-        let field = field.and_then(|at| campaign.lead_type.fields.get(at));
+    let accounts = revision.market.accounts.iter();
+    accounts
+        .filter_map(|account| considered.derived(account))
+        .collect()
+}
+
+/// A ping as its record has it, to derive again what the record does not say.
+struct Considered<'r, 'p> {
+    market: &'r Market,
+    campaign: &'r Campaign,
+    recorded: BTreeSet<&'p AccountId>,
+    lead: PingLead,
+    at_ms: u64,
+}
+
+impl<'r, 'p> Considered<'r, 'p> {
+    fn of(revision: &'r Revision, record: &'p PingRecord) -> Option<Self> {
+        let campaign = revision.campaign(record.campaign.as_str())?;
+        Some(Self {
+            market: &revision.market,
+            campaign,
+            recorded: record.outcomes.iter().map(|one| &one.account).collect(),
+            lead: PingLead::from_entries(
+                Arc::clone(&campaign.lead_type),
+                record.input.lead.clone(),
+            ),
+            at_ms: record.input.received_at_ms,
+        })
+    }
+
+    /// What became of an account that the record does not name; none of one of another lead type.
+    fn derived(&self, account: &'r Arc<Account>) -> Option<Derived<'r>> {
+        let (campaign, lead_type) = (self.campaign, &self.campaign.lead_type);
+        if account.lead_type != lead_type.id || self.recorded.contains(&account.id) {
+            return None;
+        }
+        let absent = ping::absent_in(campaign);
+        let (outcome, field) = self
+            .market
+            .outcome_of(campaign, account, &self.lead, absent, self.at_ms)?;
+        let field = field.and_then(|at| lead_type.fields.get(at));
         Some(Derived {
             account,
             outcome,
             field: field.map(|field| Arc::clone(&field.name)),
         })
-    });
-    derived.collect()
+    }
 }
 
 fn with_text(kept: gavel_store::Revision, active: bool) -> RevisionView {

@@ -28,8 +28,9 @@ pub(super) fn show(exchange: &Exchange, headers: &HeaderMap) -> Result<Reply, Pr
     let view = exchange
         .market()?
         .ok_or_else(|| Problem::new(Code::NotFound).detail("no market was applied yet"))?;
+    let as_toml = negotiate::choose(headers, &[JSON, TOML]).is_ok_and(|kind| kind == TOML);
     let mut reply = match &view.text {
-        Some(text) if text.format == MarketFormat::Toml && negotiate::asks_for(headers, TOML) => {
+        Some(text) if text.format == MarketFormat::Toml && as_toml => {
             reply::with_body(StatusCode::OK, TOML, text.text.clone())
         }
         _ => reply::json(&written(&view)),
@@ -89,10 +90,11 @@ pub(super) async fn rollback(
     exchange: &Exchange,
     request: Request<Incoming>,
 ) -> Result<Reply, Problem> {
+    let if_match = if_match(request.headers())?;
     let body = read::object(request, &["revision"]).await?;
     let revision = read::required(&body, "revision", "a revision's number", Value::as_u64)?;
     Ok(reply::json(&change_written(
-        &exchange.rollback(revision).await?,
+        &exchange.rollback(revision, if_match).await?,
         false,
     )))
 }

@@ -11,6 +11,7 @@ use gavel_market::{
     record::{AccountOutcome, Detail, PingAnswer, PingInput, PingRecord},
 };
 use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
 
 use crate::http::{
     first_byte,
@@ -39,7 +40,8 @@ pub(super) async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Rep
     exchange.caught_up().await?;
     // Filters may look at every ping there is: not on a thread that answers pings.
     let exchange = exchange.clone();
-    let looking = tokio::task::spawn_blocking(move || exchange.pings(&query));
+    let runtime = Handle::current();
+    let looking = tokio::task::spawn_blocking(move || runtime.block_on(exchange.pings(&query)));
     let page = looking
         .await
         .map_err(|_panic| Problem::new(Code::Internal))??;

@@ -21,6 +21,7 @@ use crate::http::{
     reply::{self, Reply, time},
 };
 
+const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 
 /// With what it is sent: spreadsheets guess otherwise.
@@ -35,7 +36,7 @@ pub(super) async fn show(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Reply, Problem> {
-    let as_csv = negotiate::asks_for(headers, CSV);
+    let as_csv = negotiate::choose(headers, &[JSON, CSV]).is_ok_and(|kind| kind == CSV);
     let report = exchange.report(asked(query)?).await?;
     // A hundred thousand rows take a while to write: not on a thread that answers pings.
     let writing = tokio::task::spawn_blocking(move || {
