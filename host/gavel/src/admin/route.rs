@@ -2,7 +2,10 @@
 
 use http::Method;
 
-use crate::http::problem::{Code, Problem};
+use crate::http::{
+    problem::{Code, Problem},
+    serves,
+};
 
 /// A request to the admin listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +97,8 @@ impl<'a> Route<'a> {
             _ => None,
         };
         match question {
-            Some(question) if method == Method::GET => Ok(Self::Health(question)),
-            Some(_) => Err(Problem::method_not_allowed("GET")),
+            Some(question) if serves(&Method::GET, method) => Ok(Self::Health(question)),
+            Some(_) => Err(Problem::method_not_allowed([Method::GET])),
             None => Asked::of(method, path).map(Self::Operator),
         }
     }
@@ -111,15 +114,15 @@ impl<'a> Asked<'a> {
             let Some(named) = named_by(template, path) else {
                 continue;
             };
-            if served == method {
+            if serves(served, method) {
                 return Self::at(place, named).ok_or_else(|| Problem::new(Code::NotFound));
             }
-            allowed.push(served.as_str());
+            allowed.push(served.clone());
         }
         Err(if allowed.is_empty() {
             Problem::new(Code::NotFound)
         } else {
-            Problem::method_not_allowed(allowed.join(", "))
+            Problem::method_not_allowed(allowed)
         })
     }
 
@@ -247,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn head_is_served_where_get_is() {
+        let of = |path| Route::of(&Method::HEAD, path);
+        assert_eq!(of("/healthz").unwrap(), Route::Health(Question::Healthz));
+        assert_eq!(
+            of("/admin/v1/market").unwrap(),
+            Route::Operator(Asked::Market)
+        );
+        let only_post = of("/admin/v1/market/rollback");
+        assert_eq!(only_post.unwrap_err().code(), Code::MethodNotAllowed);
+    }
+
+    #[test]
     fn another_method_is_told_the_right_ones() {
         let allow = |path| {
             Route::of(&Method::PATCH, path)
@@ -255,8 +270,8 @@ mod tests {
                 .headers()["allow"]
                 .clone()
         };
-        assert_eq!(allow("/admin/v1/market"), "GET, PUT");
-        assert_eq!(allow("/metrics"), "GET");
+        assert_eq!(allow("/admin/v1/market"), "GET, HEAD, PUT");
+        assert_eq!(allow("/metrics"), "GET, HEAD");
         assert_eq!(allow("/admin/v1/market/rollback"), "POST");
     }
 }

@@ -31,3 +31,11 @@ pub(crate) mod reply;
 #[cfg(test)]
 mod tests;
 pub(crate) mod xml;
+
+use http::Method;
+
+/// Whether what is served by one method answers a request of another: `HEAD` asks what `GET`
+/// does, and hyper leaves the body out (RFC 9110, section 9.3.2).
+pub(crate) fn serves(served: &Method, asked: &Method) -> bool {
+    served == asked || (served == Method::GET && asked == Method::HEAD)
+}

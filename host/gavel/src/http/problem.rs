@@ -13,7 +13,7 @@ use gavel_exchange::{
     events::NotHeard,
 };
 use gavel_market::{file::MarketError, lead::FieldError, reason::FieldCode};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -190,9 +190,17 @@ impl Problem {
     }
 
     /// A path that is served, but not by this method.
-    pub(crate) fn method_not_allowed(allow: impl AsRef<str>) -> Self {
+    pub(crate) fn method_not_allowed(served: impl IntoIterator<Item = Method>) -> Self {
         let problem = Self::new(Code::MethodNotAllowed);
-        match HeaderValue::from_str(allow.as_ref()) {
+        let allow: Vec<_> = served
+            .into_iter()
+            .flat_map(|served| match served {
+                Method::GET => vec![Method::GET, Method::HEAD],
+                other => vec![other],
+            })
+            .map(|method| method.to_string())
+            .collect();
+        match HeaderValue::from_str(&allow.join(", ")) {
             Ok(allow) => problem.header(header::ALLOW, allow),
             Err(_) => problem,
         }

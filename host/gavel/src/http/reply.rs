@@ -134,7 +134,10 @@ pub(crate) enum Notation {
 }
 
 impl Notation {
-    /// Media types of all of them, the usual first.
+    /// Media types of what was asked for, the usual first.
+    const ANSWERS: &[&str] = &["application/json", "application/xml", "text/xml"];
+
+    /// The same, and those of problems.
     const OFFERED: &[&str] = &[
         "application/json",
         "application/problem+json",
@@ -145,11 +148,18 @@ impl Notation {
 
     /// The one that a request asks for.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(match negotiate::choose(headers, Self::OFFERED)? {
+        // Whoever names problems alone is not turned away.
+        negotiate::choose(headers, Self::ANSWERS)
+            .or_else(|_| negotiate::choose(headers, Self::OFFERED))
+            .map(Self::named)
+    }
+
+    fn named(kind: &str) -> Self {
+        match kind {
             "application/xml" | "application/problem+xml" => Self::Xml,
             "text/xml" => Self::TextXml,
             _ => Self::Json,
-        })
+        }
     }
 
     /// The one for a problem: what was asked for, as far as it can be had. A browser, which
@@ -158,7 +168,7 @@ impl Notation {
         if negotiate::asks_for(headers, "text/html") {
             return Self::Json;
         }
-        Self::of(headers).unwrap_or_default()
+        negotiate::choose(headers, Self::OFFERED).map_or_else(|_| Self::default(), Self::named)
     }
 }
 
@@ -217,6 +227,26 @@ fn timestamp(unix_ms: u64) -> jiff::Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_in_the_notation_that_is_asked_for_and_a_problem_in_its_own() {
+        for (accept, answer, problem) in [
+            ("*/*", Notation::Json, Notation::Json),
+            ("text/xml", Notation::TextXml, Notation::TextXml),
+            ("application/json;q=0, */*", Notation::Xml, Notation::Json),
+            (
+                "application/problem+json, application/xml;q=0.5",
+                Notation::Xml,
+                Notation::Json,
+            ),
+            ("application/problem+xml", Notation::Xml, Notation::Xml),
+        ] {
+            let headers =
+                HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(Notation::of(&headers).unwrap(), answer, "{accept}");
+            assert_eq!(Notation::of_problem(&headers), problem, "{accept}");
+        }
+    }
 
     #[test]
     fn times_are_utc() {

@@ -2,7 +2,10 @@
 
 use http::Method;
 
-use crate::http::problem::{Code, Problem};
+use crate::http::{
+    problem::{Code, Problem},
+    serves,
+};
 
 /// A request of the supplier API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,26 +35,26 @@ impl<'a> Route<'a> {
             segments.next(),
             segments.next(),
         );
-        let (route, served, allow) = match four {
+        let (route, served) = match four {
             (Some("campaigns"), Some(campaign), Some("ping"), None) => {
-                (Self::Ping(campaign), Method::POST, "POST")
+                (Self::Ping(campaign), Method::POST)
             }
             (Some("campaigns"), Some(campaign), Some("post"), None) => {
-                (Self::Post(campaign), Method::POST, "POST")
+                (Self::Post(campaign), Method::POST)
             }
             (Some("campaigns"), Some(campaign), Some("lead"), None) => {
-                (Self::Direct(campaign), Method::POST, "POST")
+                (Self::Direct(campaign), Method::POST)
             }
             (Some("campaigns"), Some(campaign), Some("instructions"), None) => {
-                (Self::Instructions(campaign), Method::GET, "GET")
+                (Self::Instructions(campaign), Method::GET)
             }
-            (Some("leads"), Some(lead), None, None) => (Self::Status(lead), Method::GET, "GET"),
+            (Some("leads"), Some(lead), None, None) => (Self::Status(lead), Method::GET),
             _ => return Err(Problem::new(Code::NotFound)),
         };
-        if *method == served {
+        if serves(&served, method) {
             Ok(route)
         } else {
-            Err(Problem::method_not_allowed(allow))
+            Err(Problem::method_not_allowed([served]))
         }
     }
 }
@@ -103,7 +106,7 @@ mod tests {
     fn another_method_is_told_the_right_one() {
         for (method, path, allow) in [
             (Method::GET, "/v1/campaigns/a/ping", "POST"),
-            (Method::DELETE, "/v1/leads/x", "GET"),
+            (Method::DELETE, "/v1/leads/x", "GET, HEAD"),
         ] {
             let reply = Route::of(&method, path).unwrap_err().into_reply();
             assert_eq!(
