@@ -131,13 +131,12 @@ impl Exchange {
         for _ in 0..LOOKS {
             let page = self.0.store.pings(&some)?;
             for record in page.items {
-                let revision = match revisions.get(&record.revision) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let found = self.0.revision(record.revision).await.ok();
-                        revisions.insert(record.revision, found.clone());
-                        found
-                    }
+                let revision = if let Some(known) = revisions.get(&record.revision) {
+                    known.clone()
+                } else {
+                    let found = self.0.revision(record.revision).await.ok();
+                    revisions.insert(record.revision, found.clone());
+                    found
                 };
                 let id = record.id;
                 if has_outcome(query, revision.as_deref(), &record) {
