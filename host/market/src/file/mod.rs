@@ -45,6 +45,7 @@ use std::{
     time::Duration,
 };
 
+use iso_currency::Currency;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use errors::Findings;
@@ -146,15 +147,15 @@ fn read(mut root: Section<'_>) -> Option<Market> {
     })
 }
 
-/// ISO 4217: three capital letters.
+/// One of ISO 4217.
 fn currency(spot: &Spot<'_>) -> Option<String> {
     let text = spot.text()?;
-    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    if Currency::from_code(text).is_some() {
         return Some(text.into());
     }
     spot.error(
         code::BAD_FORMAT,
-        "a currency is three capital letters, such as \"USD\"",
+        "this is no currency of ISO 4217: three capital letters, such as \"USD\"",
     );
     None
 }

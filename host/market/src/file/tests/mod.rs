@@ -240,6 +240,18 @@ fn every_error_is_told_at_once_with_path_and_line() {
 }
 
 #[test]
+fn a_currency_is_one_of_the_worlds() {
+    for (given, wrong) in [("JPY", false), ("UDS", true), ("usd", true), ("US", true)] {
+        let found = parse_toml(&format!("currency = \"{given}\""));
+        let found = found.err().unwrap_or_default();
+        let of_it = |error: &MarketError| (error.path == "currency").then_some(error.code);
+        let expected: Vec<_> = wrong.then_some(code::BAD_FORMAT).into_iter().collect();
+        let codes: Vec<_> = found.iter().filter_map(of_it).collect();
+        assert_eq!(codes, expected, "{given}");
+    }
+}
+
+#[test]
 fn an_error_reads_well() {
     let error = &errors(&account("status = \"activ\""))[0];
     assert_eq!(
