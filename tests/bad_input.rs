@@ -422,3 +422,19 @@ async fn the_admin_api_wants_its_token() {
     );
     assert!(!host.root("/healthz").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_host_that_begins_with_few_open_files_asks_for_as_many_as_its_connections_take() {
+    const ALLOWED: usize = 100;
+    let buyer = buyer(OnPing::never(), OnPost::accept()).await;
+    let market = Market::of([Account::fixed("one", "20.00", &buyer)]);
+    let few = format!("ulimit -S -n {ALLOWED} && exec \"$0\" \"$@\"");
+    let host = Host::start_by(&["sh", "-c", &few], &market.toml(), &[]).await;
+    let mut held = Vec::new();
+    for _ in 0..2 * ALLOWED {
+        held.push(TcpStream::connect(host.api).await.expect("accepted"));
+    }
+    // Accepted in the order in which they came: behind all of those.
+    let order = host.order().await;
+    host.post(&order).await.expect("sold");
+}

@@ -50,13 +50,18 @@ impl Host {
 
     /// Starts on a market's text, with more in its environment.
     pub(crate) async fn start_with(market: &str, env: &[(&str, &str)]) -> Self {
+        Self::start_by(&[], market, env).await
+    }
+
+    /// The same, started by another command, which is given the host's.
+    pub(crate) async fn start_by(by: &[&str], market: &str, env: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("market.toml"), market).expect("writable");
         let env: Vec<(String, String)> = env
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let (child, api, admin) = launch(folder.path(), &env).await;
+        let (child, api, admin) = launch(by, folder.path(), &env).await;
         let http = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         Self {
             child,
@@ -76,7 +81,7 @@ impl Host {
 
     /// A start on what it left; it must have ended.
     pub(crate) async fn start_again(&mut self) {
-        let (child, api, admin) = launch(self.folder.path(), &self.env).await;
+        let (child, api, admin) = launch(&[], self.folder.path(), &self.env).await;
         (self.child, self.api, self.admin) = (child, api, admin);
     }
 
@@ -358,13 +363,23 @@ pub(crate) async fn send_as(supplier: &Supplier, path: &str, body: Value) -> (u1
     (status.as_u16(), body)
 }
 
-async fn launch(folder: &Path, env: &[(String, String)]) -> (Child, SocketAddr, SocketAddr) {
+async fn launch(
+    by: &[&str],
+    folder: &Path,
+    env: &[(String, String)],
+) -> (Child, SocketAddr, SocketAddr) {
     let log = std::fs::File::options()
         .create(true)
         .append(true)
         .open(folder.join("log"))
         .expect("a log");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gavel"))
+    let words: Vec<&str> = by
+        .iter()
+        .copied()
+        .chain([env!("CARGO_BIN_EXE_gavel")])
+        .collect();
+    let mut child = Command::new(words[0])
+        .args(&words[1..])
         .args([
             "serve",
             "--listen",

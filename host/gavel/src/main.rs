@@ -8,6 +8,7 @@
 //! | [`cli`] | the command line |
 //! | [`config`], [`logging`] | what the host is told, and what it tells |
 //! | [`serve`] | the host, from its start to its end |
+//! | [`open_files`] | how many connections the system lets it have |
 //! | [`start_market`] | the market file at a start |
 //! | [`http`] | connections, bodies, problems: what both APIs share |
 //! | [`supplier`] | the supplier API |
@@ -33,6 +34,7 @@ mod instructions;
 mod key;
 mod logging;
 mod market_file;
+mod open_files;
 mod out;
 mod plugin;
 mod serve;

@@ -17,7 +17,7 @@ use crate::{
         connection::Handler,
         listener::{Listener, Offer, tls_config},
     },
-    logging,
+    logging, open_files,
     out::{self, Failure},
     start_market,
     supplier::SupplierApi,
@@ -71,6 +71,12 @@ pub(crate) struct Host {
 impl Host {
     /// Opens the store, starts the exchange, applies the market, and listens.
     pub(crate) async fn start(config: Config) -> Result<Self, Failure> {
+        open_files::allow(
+            config
+                .max_connections
+                .saturating_add(config.exchange.outbound_connections)
+                .saturating_add(ADMIN_CONNECTIONS_MAX),
+        );
         let metrics = metrics()?;
         let tls = config
             .tls

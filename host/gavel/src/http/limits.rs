@@ -31,6 +31,12 @@ pub(crate) const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// See [`LINGER_TIMEOUT`]; in bytes. Enough for somebody who sends a 10 MB file by mistake.
 pub(crate) const LINGER_MAX_BYTES: usize = 32 << 20;
 
+/// Connections that the system keeps until the host accepts them; it may keep fewer
+/// (`net.core.somaxconn`). Beyond them a client hears nothing and tries again a second later, which
+/// is longer than any ping may take: with the usual 128, a thousand suppliers' connections that
+/// came at once took seconds.
+pub(crate) const QUEUED_CONNECTIONS: u32 = 4096;
+
 /// Connections over `max_connections` that are being told so at the same time. Beyond these
 /// they are closed without a word.
 pub(crate) const REFUSALS_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
 };
@@ -41,7 +41,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Binds and begins to serve.
     pub(crate) async fn start<H: Handler>(offer: Offer<H>) -> io::Result<Self> {
-        let socket = TcpListener::bind(offer.listen).await?;
+        let socket = bind(offer.listen)?;
         let address = socket.local_addr()?;
         let (stop, stopping) = watch::channel(false);
         let (busy, idle) = mpsc::channel(1);
@@ -94,6 +94,19 @@ impl Listener {
         });
         finished.await.is_some()
     }
+}
+
+/// A socket that listens, with a queue that takes a crowd.
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match listen {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A host that starts again takes the port of the one before, whose connections are still
+    // being forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(limits::QUEUED_CONNECTIONS)
 }
 
 /// The loop that accepts.

@@ -118,6 +118,23 @@ async fn every_answer_has_a_request_id() {
     );
 }
 
+// Other systems keep a shorter queue, whatever they are asked for.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn connections_that_come_at_once_wait_to_be_accepted() {
+    let listener = listen(Echo::default(), 10_000).await;
+    // This thread is the runtime's only one: nothing is accepted before all are there.
+    let crowd: Vec<_> = (0..1000)
+        .map(|_| {
+            std::net::TcpStream::connect_timeout(&listener.address(), Duration::from_millis(900))
+        })
+        .collect();
+    let turned_away = crowd.iter().filter(|connected| connected.is_err()).count();
+    assert_eq!(turned_away, 0, "by a queue that is full");
+    let answer = talk(&listener, post("/", "{}")).await;
+    assert_eq!(status(&answer), "200");
+}
+
 #[tokio::test]
 async fn what_hyper_answers_by_itself_is_a_problem_too() {
     let listener = listen(Echo::default(), 10).await;
