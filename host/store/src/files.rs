@@ -44,12 +44,14 @@ impl Files {
     /// Keeps these bytes durably, and names them. Blocks.
     pub(crate) fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        // A damaged file of that name is replaced by a whole one.
-        if self.get(&digest).is_ok_and(|there| there.is_some()) {
-            return Ok(digest);
-        }
-        self.write(&digest.to_string(), bytes)
-            .map_err(|error| StoreError::io("a file could not be kept", error))?;
+        // A damaged file of that name is replaced by a whole one. Whoever wrote a whole one may be
+        // about to make its name durable, or may have failed to.
+        let kept = if self.get(&digest).is_ok_and(|there| there.is_some()) {
+            sync_folder(&self.folder)
+        } else {
+            self.write(&digest.to_string(), bytes)
+        };
+        kept.map_err(|error| StoreError::io("a file could not be kept", error))?;
         Ok(digest)
     }
 
@@ -123,6 +125,11 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
+}
+
+/// Makes what is in a file durable.
+pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Makes the names in a folder durable.

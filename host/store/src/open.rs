@@ -1,7 +1,7 @@
 //! Opening a store's folder: one process, one key, a format that is known.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -96,12 +96,18 @@ impl Store {
         let files = Files::open(path.join("files")).map_err(at(path))?;
         let code = Files::open(path.join("code")).map_err(at(path))?;
         let slots_file = slots::open(&path.join("slots")).map_err(at(path))?;
+        drop_half_snapshots(&sled_folder(path)).map_err(at(&sled_folder(path)))?;
         let db = open_sled(path, settings)?;
         let keys = Keys::new(key.clone());
         check_meta(path, &db, &keys)?;
         // The names of what was made just now; what is written into it is flushed later.
-        files::sync_folder(&sled_folder(path))
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        files::sync_file(&sled_folder(path).join("conf"))
+            .and_then(|()| files::sync_folder(&sled_folder(path)))
             .and_then(|()| files::sync_folder(path))
+            .and_then(|()| files::sync_folder(folder.unwrap_or(Path::new("."))))
             .map_err(at(path))?;
 
         let before = Arc::new(ArcSwapOption::empty());
@@ -180,6 +186,26 @@ impl Drop for FolderLock {
             tracing::warn!(%error, "the store's folder could not be unlocked");
         }
     }
+}
+
+/// Removes what a start that was cut off left of a snapshot. sled writes one at every start, under
+/// this name until it is whole, and takes a part of one for the newest: it would say that the
+/// database is corrupted, at every start from then on. What is in its log is whole without it.
+fn drop_half_snapshots(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::info!(file = %name, "removed: a start before this one was cut off while it wrote it");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn open_sled(path: &Path, settings: Settings) -> Result<sled::Db, OpenStoreError> {

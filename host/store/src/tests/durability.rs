@@ -329,6 +329,20 @@ async fn a_folder_serves_one_store() {
 }
 
 #[tokio::test]
+async fn a_start_that_was_cut_off_is_no_reason_for_the_next_to_fail() {
+    let (folder, store) = fresh();
+    let one = id(NOW_MS, 1);
+    store.opened(one, 3).await;
+    store.close().await;
+    // sled writes a snapshot at each start. A full disk, or a kill, leaves this of it.
+    let half = folder.path().join("sled/snap.00000000FFFFFFFF.generating");
+    std::fs::write(&half, b"").expect("writable");
+    let store = open(folder.path());
+    assert!(store.order(one).expect("readable").is_some());
+    assert!(!half.exists());
+}
+
+#[tokio::test]
 async fn another_key_is_refused_in_words() {
     let (folder, store) = fresh();
     store.close().await;
