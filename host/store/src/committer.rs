@@ -245,6 +245,13 @@ impl Committer {
         let mut batch = sled::Batch::default();
         let mut before = Before::with_capacity(group.writes.len());
         for (key, write) in &group.writes {
+            if let Write::Mark(there) = write
+                && key.starts_with(&[keys::UNCOUNTED])
+            {
+                // Whoever counts a ping believes a mark only with the record that it is of. A mark
+                // is written where it changes.
+                before.insert(key.clone(), (!there).then(IVec::default));
+            }
             match write {
                 Write::Mark(true) => batch.insert(key.as_slice(), IVec::default()),
                 Write::Mark(false) => batch.remove(key.as_slice()),

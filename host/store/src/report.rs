@@ -11,9 +11,10 @@
 //! whatever crashes, and however many count.
 //!
 //! A ping's record may be written again: when its answer is taken back. Its mark then becomes
-//! another ([`Txn::put_ping`]), so that nobody counts what no longer holds. It cannot have been
-//! counted before: a record is read only once it is durable, and the committer takes back what
-//! it could not tell before it takes up anything that was asked for since.
+//! another, one that never was before ([`Txn::put_ping`]), so that nobody counts what no longer
+//! holds: a mark is read before the record that it is of, and only once both are durable
+//! ([`Store::uncounted`]); if the record is written again after that, the mark is gone when the
+//! ping is to be counted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -58,8 +59,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// counted.
 const SUB_IDS_KEPT_DAYS: u32 = 3;
 
-/// The writings of a ping's record that a mark tells apart: each and the next.
-const WRITINGS: [u8; 2] = [0, 1];
+/// The last writing of a ping's record that a mark tells apart. There are three at most: the
+/// ping's, one that takes it back, and one under the key that the supplier gave it.
+const LAST_WRITING: u8 = 7;
 
 /// The mark of a ping that is not counted yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,17 +144,27 @@ impl Txn<'_> {
         record: Vec<u8>,
         counts: bool,
     ) -> Result<(), StoreError> {
-        let [one, other] = WRITINGS.map(|writing| keys::uncounted(id, writing));
-        if counts && self.get(&keys::ping(id))?.is_none() {
-            self.mark(one, true);
-        } else if counts && self.get(&one)?.is_some() {
-            self.mark(one, false);
-            self.mark(other, true);
-        } else if counts && self.get(&other)?.is_some() {
-            self.mark(other, false);
-            self.mark(one, true);
+        if counts {
+            if self.get(&keys::ping(id))?.is_none() {
+                self.mark(keys::uncounted(id, 0), true);
+            } else {
+                self.mark_next_writing(id)?;
+            }
         }
         self.put(keys::ping(id), record);
+        Ok(())
+    }
+
+    /// Marks what is about to be written in the place of a record that is not counted yet.
+    fn mark_next_writing(&mut self, id: PingId) -> Result<(), StoreError> {
+        for writing in 0..LAST_WRITING {
+            let mark = keys::uncounted(id, writing);
+            if self.get(&mark)?.is_some() {
+                self.mark(mark, false);
+                self.mark(keys::uncounted(id, writing + 1), true);
+                return Ok(());
+            }
+        }
         Ok(())
     }
 
@@ -287,6 +299,10 @@ impl Store {
             let id = marked(&key)?;
             if pings.len() == limit || id.0.timestamp_ms() >= before_ms {
                 break;
+            }
+            if self.view().get(&key)?.is_none() {
+                // It is not durable yet.
+                continue;
             }
             let record = match self.ping(id) {
                 Ok(Some(record)) => Some(record),

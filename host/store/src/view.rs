@@ -21,7 +21,8 @@ use crate::{
     keys::{self, Key},
 };
 
-/// The last durable value of every record that the group under way changes.
+/// The last durable value of every record that the group under way changes, and whether a ping's
+/// mark was there.
 pub(crate) type Before = HashMap<Key, Option<IVec>>;
 
 /// A range of keys.

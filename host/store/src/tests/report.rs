@@ -304,6 +304,45 @@ async fn a_record_written_again_is_counted_as_it_was_written_last() {
     reports_add_up(&store);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_bid_is_being_taken_back_nobody_counts_it() {
+    let (_folder, store, gate) = gated();
+    let order = sample::order(id(NOW_MS, 1), 3);
+    let soon = Instant::now() + Duration::from_millis(50);
+    let ping = sample::ping(&order);
+    let opened = store
+        .open_order(order.clone(), Rooms::default(), ping, None, soon)
+        .await;
+    assert_eq!(opened, Err(OpenOrderError::Late));
+    // The quote becomes durable; what takes it back is in sled, and the gate is shut again.
+    gate.pass();
+    let second = keys::uncounted(order.id.ping(), 1);
+    while store.0.db.get(&second).expect("readable").is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.uncounted(u64::MAX, CHUNK).expect("readable").len(), 0);
+    drop(gate);
+    recorded(&store, sample::ping(&order).out_of_time()).await;
+    assert_eq!(count(&store).await, 1);
+    let sums = of_pings(&store);
+    assert_eq!((sums.pings, sums.bids), (1, 0));
+}
+
+#[tokio::test]
+async fn a_mark_is_of_one_writing_of_a_record_alone() {
+    let (_folder, store) = fresh();
+    let order = sample::order(id(NOW_MS, 1), 3);
+    recorded(&store, sample::ping(&order)).await;
+    let (marks, counted) = work_out(&store);
+    for _ in 0..2 {
+        recorded(&store, sample::ping(&order).out_of_time()).await;
+    }
+    let stale = store.count_pings(marks, counted).await;
+    assert_eq!(stale, Ok(false), "it was written again, twice");
+    assert_eq!(count(&store).await, 1);
+    assert_eq!(of_pings(&store).bids, 0);
+}
+
 #[tokio::test]
 async fn a_bid_that_is_taken_back_is_counted_as_none() {
     let (_folder, store, gate) = gated();
