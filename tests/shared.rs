@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use gavel_example_solar::{
-    buyers::{OnPing, OnPost},
+    buyers::{MockBuyer, OnPing, OnPost, Setup},
     supplier::PostAnswer,
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Account, Host, Market, buyer, enquiry, eventually};
+use crate::harness::{Account, Host, Market, buyer, enquiry, eventually, within};
 
 /// Account, outcome and marks of each delivery, in the order in which they were first tried.
 fn deliveries(story: &Value) -> Vec<(String, String, Vec<String>)> {
@@ -227,13 +227,12 @@ async fn an_accepted_lead_goes_on_over_restarts_until_every_place_is_filled() {
     })
     .await;
     host.kill_and_restart().await;
-    let second =
-        gavel_example_solar::buyers::MockBuyer::start(gavel_example_solar::buyers::Setup {
-            address,
-            ..Default::default()
-        })
-        .await
-        .expect("the port is free again");
+    let second = MockBuyer::start(Setup {
+        address,
+        ..Setup::default()
+    })
+    .await
+    .expect("the port is free again");
     let story = eventually("both have it", || async {
         let story = story(&host, &answer).await;
         let sold = deliveries(&story)
@@ -278,4 +277,48 @@ async fn a_campaigns_cap_that_is_taken_at_the_post_rejects_what_comes_after() {
         "and the next ping is told so"
     );
     assert_eq!(one.counts().posts, 1);
+}
+
+#[tokio::test]
+async fn a_place_that_is_free_is_tried_again_while_another_buyer_takes_its_time() {
+    let (slow, away) = (
+        buyer(
+            OnPing::bid("30.00"),
+            OnPost::accept().after(Duration::from_secs(3)),
+        )
+        .await,
+        buyer(OnPing::bid("20.00"), OnPost::accept()).await,
+    );
+    let address = away.address();
+    let host = Host::start(
+        &Market::of([
+            Account::bidding("slow", &slow),
+            Account::bidding("away", &away).with("retry = { attempts = 50, wait = \"200ms\" }"),
+        ])
+        .on_terms("cost = { per_lead = \"5.00\" }\nmax_deliveries = 2"),
+    )
+    .await;
+    let order = host.order().await;
+    away.stop().await;
+    let back = async {
+        within("the other has it", slow.wait_for_posts(1)).await;
+        let back = MockBuyer::start(Setup {
+            address,
+            ..Setup::default()
+        });
+        let back = back.await.expect("the port is free again");
+        within("it is tried again", back.wait_for_posts(1)).await;
+        back
+    };
+    let waiting = host.post(&order);
+    tokio::pin!(waiting);
+    let _back = tokio::select! {
+        answer = &mut waiting => panic!("the slow one is waited for: {answer:?}"),
+        back = back => back,
+    };
+    let answer = waiting.await.expect("in time");
+    assert!(
+        matches!(answer, PostAnswer::Sold { deliveries: 2, .. }),
+        "{answer:?}"
+    );
 }

@@ -70,6 +70,8 @@ pub(crate) struct Delivery {
     price: Option<Decimal>,
     marks: BTreeSet<&'static str>,
     pub unreachable: u32,
+    /// An operator wants it tried again.
+    asked_for: bool,
     by_hand: bool,
     sold_at_ms: u64,
 }
@@ -305,11 +307,14 @@ impl Order {
                 price: None,
                 marks: BTreeSet::new(),
                 unreachable: 0,
+                asked_for: false,
                 by_hand: false,
                 sold_at_ms: 0,
             });
         }
-        self.delivery_mut(place).at = at;
+        let delivery = self.delivery_mut(place);
+        delivery.at = at;
+        delivery.asked_for = false;
         if !at.has_the_lead() && !matches!(at, At::Retrying(_)) {
             self.rooms.remove(&place);
         }

@@ -72,7 +72,9 @@ impl Reference {
         }
         let now_ms = self.now_ms;
         let order = &mut self.orders[at];
-        order.delivery_mut(place).at = At::Retrying(now_ms);
+        let delivery = order.delivery_mut(place);
+        delivery.at = At::Retrying(now_ms);
+        delivery.asked_for = true;
         order.finished = false;
         self.told(at)
     }

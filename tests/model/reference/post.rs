@@ -185,6 +185,22 @@ impl Reference {
             }
             _ => Some(order.cost),
         };
+        let asked_for: Vec<usize> = untried(self.now_ms)
+            .into_iter()
+            .filter(|place| order.delivery(*place).is_some_and(|one| one.asked_for))
+            .collect();
+        // Whatever an operator asks for may be sold at any price.
+        let by_hand = auction::fallback(
+            campaign,
+            order.ping.min_bid,
+            &order.bids,
+            &asked_for,
+            &members,
+            &|_| None,
+        );
+        if let Some(places) = by_hand {
+            return Next::Try(places);
+        }
         let select = |now_ms: u64| {
             auction::fallback(
                 campaign,

@@ -229,7 +229,10 @@ impl Life<'_> {
                     continue;
                 }
                 Next::RetryAt(_) if inner.is_draining() && order.state == OrderState::Accepted => {
-                    return Ok(order);
+                    if attempts.is_empty() {
+                        return Ok(order);
+                    }
+                    None
                 }
                 Next::RetryAt(at_ms) => {
                     Some(Instant::now() + Duration::from_millis(at_ms.saturating_sub(now_ms)))

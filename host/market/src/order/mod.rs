@@ -186,6 +186,9 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Whether an operator took it out of unconfirmed; that is possible once.
     pub settled_by_hand: bool,
+    /// Whether an operator wants it tried again, until that is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_for: bool,
     /// Times that no connection was had.
     pub unreachable: u32,
     /// What it was sold at.

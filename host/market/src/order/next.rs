@@ -13,7 +13,8 @@ pub enum Next {
     Deliver(Vec<u16>),
     /// Something is in flight: ask again when it ends.
     Wait,
-    /// Nothing can be tried before this Unix time in milliseconds.
+    /// Nothing can be tried before this Unix time in milliseconds, unless something in flight
+    /// ends before.
     RetryAt(u64),
     /// A delivery is unconfirmed: nothing more until an operator settles it.
     Parked,
@@ -53,25 +54,21 @@ impl Order {
             bids.filter(|bid| !under_way.contains(bid) && self.is_untried(*bid, now_ms))
                 .collect()
         };
-        let select = |now_ms: u64| {
-            auction::fallback(
-                terms,
-                &self.bids,
-                &untried(now_ms),
-                &members,
-                self.owed_if_sold(),
-            )
-        };
-        if let Some(bids) = select(now_ms) {
+        let select =
+            |bids: &[u16], owed| auction::fallback(terms, &self.bids, bids, &members, owed);
+        // What an operator asks for needs a free place and nothing else.
+        let (asked_for, untried_now) = (self.asked_for(under_way), untried(now_ms));
+        let now = select(&asked_for, Owed::NoRequirement)
+            .or_else(|| select(&untried_now, self.owed_if_sold()));
+        if let Some(bids) = now {
             return Next::Deliver(bids);
         }
-        if in_flight {
-            return Next::Wait;
-        }
-        // Would a retry that is still waiting find a place?
+        // Would a retry that is still waiting find a place, beside whatever is out?
         match self.next_retry_ms(now_ms) {
-            Some(at_ms) if select(u64::MAX).is_some() => Next::RetryAt(at_ms),
-            _ => self.nothing_to_try(),
+            Some(at_ms) if select(&untried(u64::MAX), self.owed_if_sold()).is_some() => {
+                Next::RetryAt(at_ms)
+            }
+            _ => idle(),
         }
     }
 
@@ -114,6 +111,17 @@ impl Order {
             Some(DeliveryState::Retrying(at_ms)) => at_ms <= now_ms,
             Some(_) => false,
         }
+    }
+
+    /// The bids that an operator wants tried again.
+    fn asked_for(&self, under_way: &[u16]) -> Vec<u16> {
+        let asked = self.deliveries().iter().filter(|delivery| {
+            delivery.asked_for && matches!(delivery.state, DeliveryState::Retrying(_))
+        });
+        asked
+            .map(|delivery| delivery.bid)
+            .filter(|bid| !under_way.contains(bid))
+            .collect()
     }
 
     /// The next moment at which a retry joins the bids not yet tried.

@@ -516,6 +516,7 @@ impl Order {
         self.place_for(bid).map_err(|_| NotRetryable)?;
         if let Some(delivery) = self.delivery_mut(bid) {
             delivery.state = DeliveryState::Retrying(now_ms);
+            delivery.asked_for = true;
             delivery.at_ms = now_ms;
         }
         if let Some(post) = &mut self.post {
@@ -673,6 +674,7 @@ impl Order {
                     buyer: offered.buyer.clone(),
                     state: DeliveryState::InFlight,
                     settled_by_hand: false,
+                    asked_for: false,
                     unreachable: 0,
                     price: None,
                     code: None,
@@ -684,6 +686,7 @@ impl Order {
                 post.deliveries.len() - 1
             });
         if let Some(delivery) = post.deliveries.get_mut(at) {
+            delivery.asked_for = false;
             change(delivery);
             delivery.at_ms = now_ms;
             let keeps_room = delivery.state.holds_a_place()

@@ -347,6 +347,56 @@ fn an_unreachable_account_is_tried_again_later_and_not_past_a_deadline() {
 }
 
 #[test]
+fn a_retry_that_is_due_waits_for_nobody_who_holds_another_place() {
+    let terms = terms(2, per_lead());
+    let bids = vec![bid("a", "a", "20", false), bid("b", "b", "15", false)];
+    let mut order = quoted(&terms, bids);
+    order.claim(claim(true)).expect("open");
+    order
+        .begin(0, OnUnconfirmed::Stop, NOW_MS + 2, NOW_MS + 2)
+        .expect("may begin");
+    let later = End::Unreachable {
+        retry_at_ms: Some(NOW_MS + 1_000),
+        retries: true,
+    };
+    order
+        .end(1, later, OnUnconfirmed::Stop, NOW_MS + 2)
+        .expect("not begun");
+    let next = order.next(&terms, &[], NOW_MS + 3);
+    assert_eq!(next, Next::RetryAt(NOW_MS + 1_000), "the first is out");
+    let next = order.next(&terms, &[], NOW_MS + 1_000);
+    assert_eq!(next, Next::Deliver(vec![1]));
+}
+
+#[test]
+fn what_an_operator_asks_for_needs_a_place_and_no_requirement() {
+    let terms = terms(2, CostModel::PerSale(money("15")));
+    let bids = vec![bid("a", "a", "12", false), bid("b", "b", "8", false)];
+    let mut order = quoted(&terms, bids);
+    order.claim(claim(false)).expect("open");
+    order.accept(NOW_MS + 1).expect("posting");
+    deliver(&mut order, 0, rejected());
+    let used_up = |retry_at_ms| End::Unreachable {
+        retry_at_ms,
+        retries: true,
+    };
+    order
+        .end(1, used_up(None), OnUnconfirmed::Stop, NOW_MS + 4)
+        .expect("not begun");
+    // Alone it sells below what the lead costs.
+    assert_eq!(order.next(&terms, &[], NOW_MS + 5), Next::Done);
+    order.retry_by_hand(1, NOW_MS + 6).expect("failed");
+    let next = order.next(&terms, &[], NOW_MS + 6);
+    assert_eq!(next, Next::Deliver(vec![1]));
+    // Once: what follows by itself is as before.
+    let again = used_up(Some(NOW_MS + 8));
+    order
+        .end(1, again, OnUnconfirmed::Stop, NOW_MS + 7)
+        .expect("not begun");
+    assert_eq!(order.next(&terms, &[], NOW_MS + 8), Next::Done);
+}
+
+#[test]
 fn a_stale_try_never_overwrites_an_outcome() {
     let (_, mut order) = two_exclusive(true);
     deliver(&mut order, 0, accepted());
