@@ -165,7 +165,7 @@ async fn a_pinged_field_that_changed_is_named_and_settles_nothing() {
 #[tokio::test]
 async fn an_order_past_its_window_is_gone() {
     let buyer = buyer(OnPing::bid("20.00"), OnPost::accept()).await;
-    let market = Market::of([Account::bidding("one", &buyer)])
+    let market = Market::of([Account::bidding("one", &buyer).with("caps = { total = 1 }")])
         .on_terms("cost = { per_lead = \"5.00\" }\nwindow = \"1s\"");
     let host = Host::start(&market).await;
     let order = host.order().await;
@@ -176,4 +176,6 @@ async fn an_order_past_its_window_is_gone() {
         (410, "order_expired".to_owned())
     );
     assert_eq!(buyer.counts().posts, 0);
+    // Whoever was told so finds what it held free.
+    let _another = host.order().await;
 }

@@ -87,12 +87,12 @@ pub(crate) async fn post(
     }
     let pinged = PingLead::from_entries(Arc::clone(&campaign.lead_type), order.lead.clone());
     let read = read(&campaign, &pinged, &request, problems);
-    if let Some(answer) = again(
-        inner,
-        &order,
-        read.as_ref().ok().map(|(lead, _)| lead),
-        received,
-    )? {
+    let lead = read.as_ref().ok().map(|(lead, _)| lead);
+    let answered = again(inner, &order, lead, received);
+    if matches!(answered, Err(Refusal::OrderExpired)) {
+        release(inner, &order).await?;
+    }
+    if let Some(answer) = answered? {
         return Ok(answer);
     }
     let (lead, warnings) = read?;
@@ -113,6 +113,9 @@ pub(crate) async fn post(
     let order = match inner.store.claim_order(id, claim, personal, checks).await {
         Ok(order) => order,
         Err(ChangeError::Refused(refused)) => {
+            if matches!(refused, ClaimRefused::Expired) {
+                release(inner, &order).await?;
+            }
             return after_a_race(inner, id, &refused, &lead, received);
         }
         Err(ChangeError::NotFound) => return Err(Refusal::NotFound),
@@ -162,6 +165,13 @@ fn no_such_order(inner: &Inner, caller: &Caller, campaign: &str) -> Refusal {
         Some(Err(refusal)) => refusal,
         Some(Ok(_)) | None => Refusal::NotFound,
     }
+}
+
+/// What an order past its window held is free when its supplier is told so: whoever pings next
+/// finds the room.
+async fn release(inner: &Inner, order: &Order) -> Result<(), Refusal> {
+    let expired = inner.store.expire_order(order.id, order.expires_at_ms);
+    Ok(expired.await?)
 }
 
 /// Step 2. The same lead as in the post that settled the order gets the same answer.

@@ -35,6 +35,7 @@ use crate::{
     Store,
     change::Txn,
     error::{ChangeError, StoreError},
+    keys,
 };
 
 impl Store {
@@ -72,6 +73,16 @@ impl Store {
             txn.check(order, &checks)?;
             txn.put_sealed(id.lead(), sealed)?;
             Ok(Vec::new())
+        })
+        .await
+    }
+
+    /// `open → expired` of an order whose window has passed, before a sweep comes to it: what it
+    /// held is free when this returns. Nothing is done to one that is not open any more.
+    pub async fn expire_order(&self, id: OrderId, expires_at_ms: u64) -> Result<(), StoreError> {
+        self.change(move |txn| {
+            txn.expire_order(&keys::open_by_expiry(expires_at_ms, id), id)
+                .map(|_was_open| ())
         })
         .await
     }
