@@ -136,6 +136,31 @@ async fn a_buyer_that_was_never_asked_since_too_much_was_out_is_overloaded_and_a
 }
 
 #[tokio::test]
+async fn a_buyer_whose_turn_comes_when_its_time_is_over_is_not_late() {
+    let (hangs, fine) = (
+        buyer(OnPing::never(), OnPost::accept()).await,
+        buyer(OnPing::bid("11.00"), OnPost::accept()).await,
+    );
+    // The one place that there is becomes free just when it is of no use to the other any more.
+    let market = Market::of([
+        Account::bidding("ahead", &hangs).with("ping_timeout = \"200ms\""),
+        Account::bidding("fine", &fine).with("ping_timeout = \"200ms\""),
+    ]);
+    let one_out = &[("GAVEL_OUTBOUND_CONNECTIONS", "1")];
+    let host = Host::start_with(&market.toml(), one_out).await;
+    let mut asked = 0;
+    for _ in 0..6 {
+        let PingAnswer::NoBid { ping_id, .. } = host.ping().await else {
+            // It was asked first.
+            asked += 1;
+            continue;
+        };
+        assert_eq!(host.outcome(&ping_id, "fine").await, "overloaded");
+    }
+    assert_eq!(fine.counts().pings, asked);
+}
+
+#[tokio::test]
 async fn a_buyer_to_whom_there_is_no_connection_in_time_is_unreachable() {
     let buyer = buyer(OnPing::bid("11.00"), OnPost::accept()).await;
     // Takes one connection into its queue, and no more.

@@ -96,6 +96,31 @@ async fn a_direct_post_of_one_lead_many_times_at_once_is_sold_once() {
 }
 
 #[tokio::test]
+async fn a_direct_post_that_comes_again_while_buyers_are_asked_spoils_nothing() {
+    // As a buyer that knows a lead again: it bids for it once.
+    let once = buyer(
+        OnPing::bid("20.00").after(Duration::from_millis(300)),
+        OnPost::accept(),
+    )
+    .await;
+    let host = Host::start(&Market::of([Account::bidding("one", &once)]).on_terms(DIRECT)).await;
+    let lead = whole();
+    let again = async {
+        within("it is asked", once.wait_for_pings(1)).await;
+        once.on_ping(OnPing::no_bid("had it"));
+        host.direct(lead.clone()).await
+    };
+    let (first, (status, problem)) = tokio::join!(host.direct(lead.clone()), again);
+    assert_eq!(
+        (status, &problem["code"]),
+        (409, &json!("post_in_progress"))
+    );
+    assert_eq!((first.0, &first.1["status"]), (200, &json!("sold")));
+    assert_eq!((once.counts().pings, once.counts().posts), (1, 1));
+    assert_eq!(host.direct(lead).await, first);
+}
+
+#[tokio::test]
 async fn what_nobody_bids_on_is_rejected_with_that_reason_and_remembered() {
     let buyer = buyer(OnPing::bid("4.00"), OnPost::accept()).await;
     let host = Host::start(&Market::of([Account::bidding("one", &buyer)]).on_terms(DIRECT)).await;

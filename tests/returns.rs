@@ -104,6 +104,8 @@ async fn a_delivery_is_given_back_once_and_an_operator_decides_once() {
     }
     let kept = host.get(&format!("/leads/{lead}")).await;
     assert_eq!(kept["ledger"], accepted["ledger"]);
+    let told = host.supplier().lead(&lead).await.expect("found");
+    assert_eq!(told["owed"], "0.00", "what was charged is owed no more");
     let none = host.get("/returns?state=pending").await;
     assert_eq!(none["items"], json!([]));
 }

@@ -136,6 +136,9 @@ pub struct LeadReply {
     /// How many buyers have accepted by now.
     pub deliveries: u32,
     /// What it costs by now.
+    pub cost: Money,
+    /// The same by the ledger: less what its supplier was charged for returns, and of a test
+    /// nothing.
     pub owed: Money,
     /// Whether an accepted lead's deliveries are over.
     pub finished: bool,

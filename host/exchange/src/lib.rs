@@ -61,7 +61,9 @@ use std::{sync::Arc, time::Duration};
 
 use gavel_market::{
     ids::{Digest, LeadId},
+    ledger,
     model::Channel,
+    order::OrderState,
 };
 use gavel_sandbox::Sandbox;
 use gavel_store::{Store, StoreError};
@@ -308,12 +310,18 @@ impl Exchange {
             .as_ref()
             .filter(|_| order.supplier == caller.supplier && order.test == test)
             .ok_or(Refusal::NotFound)?;
+        let (_, owed) = ledger::totals(&self.0.store.ledger(id)?);
         Ok(LeadReply {
             lead_id: id,
             campaign: order.campaign.clone(),
             answer: post.answer.clone(),
-            deliveries: order.sales(),
-            owed: order.owed(),
+            // Of a lead that was rejected nobody tells its supplier what is found out later.
+            deliveries: match order.state {
+                OrderState::Rejected => 0,
+                _ => order.sales(),
+            },
+            cost: order.owed(),
+            owed,
             finished: post.finished,
             currency: self.0.currency_of(order.revision),
             received_at_ms: post.received_at_ms,
@@ -368,7 +376,7 @@ impl Inner {
     }
 
     fn admit_ping(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        if self.is_draining() {
+        if !self.takes_requests() {
             return Err(Refusal::ShuttingDown);
         }
         Arc::clone(&self.pings)
@@ -377,11 +385,17 @@ impl Inner {
     }
 
     fn admit_post(&self) -> Result<watch::Receiver<()>, Refusal> {
-        if self.is_draining() {
-            Err(Refusal::ShuttingDown)
-        } else {
+        if self.takes_requests() {
             Ok(self.posts.subscribe())
+        } else {
+            Err(Refusal::ShuttingDown)
         }
+    }
+
+    /// Not while it stops, nor once its store has failed: no buyer is asked for a bid that could
+    /// not be told, and a supplier does better to come again when the host was started anew.
+    fn takes_requests(&self) -> bool {
+        !self.is_draining() && self.store.health().is_ok()
     }
 
     /// A revision that quoted an order: ready, or read from the store again.

@@ -129,11 +129,14 @@ async fn verify_use(
     }
     if let Err(refused) = plugin.check_config(&account.id, &used.config).await {
         let at = refused.path.replace('/', ".");
-        errors.push(MarketError::new(
-            format!("{path}.config{at}"),
-            "config_refused",
-            refused.message,
-        ));
+        errors.push(MarketError {
+            suggestion: refused.suggestion,
+            ..MarketError::new(
+                format!("{path}.config{at}"),
+                "config_refused",
+                refused.message,
+            )
+        });
     }
 }
 

@@ -19,12 +19,13 @@
 
 use std::sync::{Arc, Weak};
 
+use futures_util::{StreamExt as _, stream};
 use gavel_market::{
     auction::Terms,
     ids::OrderId,
     lead::FullLead,
     model::{ProfitBase, RankBy, Requirements, Selection},
-    order::{Next, Order, OrderState},
+    order::{Delivery, DeliveryState, Next, Order, OrderState},
     reason::RejectReason,
 };
 use gavel_store::{ChangeError, StoreError};
@@ -41,12 +42,14 @@ pub(crate) async fn recover(inner: &Arc<Inner>) -> Result<(), StoreError> {
     let mut after = None;
     let mut resumed = 0_usize;
     loop {
-        let orders = inner.store.orders_being_delivered(after, RESUMED_AT_ONCE)?;
-        for id in &orders {
-            match inner.store.give_up_in_flight(*id, clock::unix_ms()).await {
-                Ok(order) => skip_unless_failed(inner, *id, go_on(inner, &order).await)?,
-                Err(error) => skip_unless_failed(inner, *id, unless_refused(error))?,
-            }
+        let orders = inner.store.orders_being_delivered(after, READ_AT_ONCE)?;
+        // Several at a time share the groups in which they become durable.
+        let going_on = orders
+            .iter()
+            .map(async |id| skip_unless_failed(inner, *id, resume(inner, *id).await));
+        let mut going_on = stream::iter(going_on).buffer_unordered(RESUMED_AT_ONCE);
+        while let Some(done) = going_on.next().await {
+            done?;
         }
         resumed += orders.len();
         after = orders.last().copied();
@@ -73,8 +76,28 @@ fn skip_unless_failed(
     Ok(())
 }
 
-/// How many orders are read at one time at a start.
-const RESUMED_AT_ONCE: usize = 500;
+/// How many orders' ids are read at one time at a start.
+const READ_AT_ONCE: usize = 500;
+
+/// How many orders are gone on with at one time at a start: as many as a group of the committer
+/// takes without being long under way.
+const RESUMED_AT_ONCE: usize = 64;
+
+/// Goes on with an order of an earlier run. One with nothing in flight, such as a lead that waits
+/// for an operator, is not written at all.
+async fn resume(inner: &Arc<Inner>, id: OrderId) -> Result<(), StoreError> {
+    let Some(order) = inner.store.order(id)? else {
+        return Ok(());
+    };
+    let in_flight = |delivery: &Delivery| delivery.state == DeliveryState::InFlight;
+    if !order.deliveries().iter().any(in_flight) {
+        return go_on(inner, &order).await;
+    }
+    match inner.store.give_up_in_flight(id, clock::unix_ms()).await {
+        Ok(order) => go_on(inner, &order).await,
+        Err(error) => unless_refused(error),
+    }
+}
 
 /// An order that has moved on meanwhile is no trouble; a store that fails is.
 fn unless_refused<E>(error: ChangeError<E>) -> Result<(), StoreError> {
@@ -97,6 +120,21 @@ pub(crate) async fn go_on(inner: &Arc<Inner>, order: &Order) -> Result<(), Store
         return Ok(());
     }
     let erased = order.is_erased() || inner.store.unseal_lead(order.id.lead())?.is_none();
+    let ended;
+    let order = if erased && !order.is_erased() {
+        // Its key was destroyed, and a crash came before its order said so.
+        match inner
+            .store
+            .erase_lead(order.id.lead(), clock::unix_ms())
+            .await
+        {
+            Ok(erased) => ended = erased,
+            Err(error) => return unless_refused(error),
+        }
+        ended.as_ref().unwrap_or(order)
+    } else {
+        order
+    };
     let waited_for = order
         .post
         .as_ref()

@@ -69,13 +69,19 @@ pub struct ConfigRefused {
     pub path: String,
     /// What is wrong with it.
     pub message: String,
+    /// What was probably meant.
+    pub suggestion: Option<String>,
 }
 
 impl fmt::Display for ConfigRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.as_str() {
-            "" => f.write_str(&self.message),
-            path => write!(f, "{}: {}", words(path), self.message),
+            "" => f.write_str(&self.message)?,
+            path => write!(f, "{}: {}", words(path), self.message)?,
+        }
+        match &self.suggestion {
+            Some(suggestion) => write!(f, " (did you mean {suggestion:?}?)"),
+            None => Ok(()),
         }
     }
 }

@@ -18,6 +18,6 @@ pub fn describe(
         config_schema,
         needs,
     })?;
-    let checked = schema::check(&validator, config);
+    let checked = schema::check(&about.config_schema, &validator, config);
     Ok((about, checked))
 }

@@ -136,7 +136,7 @@ impl Plugin {
         account: &AccountId,
         config: &str,
     ) -> Result<(), ConfigRefused> {
-        schema::check(&self.0.schema, config)?;
+        schema::check(&self.0.about.config_schema, &self.0.schema, config)?;
         let limits = self.0.limits;
         let call = Call {
             account: account.clone(),
@@ -148,6 +148,7 @@ impl Plugin {
         let refused = |broken: Broken| ConfigRefused {
             path: String::new(),
             message: broken.refusal(),
+            suggestion: None,
         };
         let place = self.0.sandbox.room().soon().await;
         let _place = place.ok_or_else(|| refused(Broken::overloaded()))?;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind};
 use serde_json::Value;
 
 pub(crate) use crate::bindings::filter::exports::gavel::buyer::about::Description;
@@ -186,8 +186,16 @@ fn codes(schema: &Value) -> Result<BTreeSet<String>, String> {
 }
 
 /// Whether a configuration is what the schema asks for.
-pub(crate) fn check(validator: &Validator, config: &str) -> Result<(), ConfigRefused> {
-    let refused = |path: String, message: String| ConfigRefused { path, message };
+pub(crate) fn check(
+    schema: &Value,
+    validator: &Validator,
+    config: &str,
+) -> Result<(), ConfigRefused> {
+    let refused = |path: String, message: String| ConfigRefused {
+        path,
+        message,
+        suggestion: None,
+    };
     if config.len() > CONFIG_MAX_BYTES {
         let bytes = config.len();
         return Err(refused(
@@ -198,12 +206,38 @@ pub(crate) fn check(validator: &Validator, config: &str) -> Result<(), ConfigRef
     let config: Value = serde_json::from_str(config)
         .map_err(|error| refused(String::new(), format!("is not JSON: {error}")))?;
     validator.validate(&config).map_err(|error| {
-        refused(
-            error.instance_path().to_string(),
-            clean(&error.to_string(), WORDS_MAX_BYTES),
-        )
+        let path = error.instance_path().to_string();
+        if let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind()
+            && let Some(key) = unexpected.first()
+        {
+            return unknown_key(schema, error.schema_path().as_str(), &path, key);
+        }
+        refused(path, clean(&error.to_string(), WORDS_MAX_BYTES))
     })
 }
+
+/// A key that the part of the schema at `keyword` does not know: named as the place itself, with
+/// the one that was probably meant.
+fn unknown_key(schema: &Value, keyword: &str, path: &str, key: &str) -> ConfigRefused {
+    let part = keyword.rsplit_once('/').map_or("", |(part, _)| part);
+    let known = schema
+        .pointer(part)
+        .and_then(|part| part.get("properties")?.as_object());
+    let near = known
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+        .map(|known| (strsim::damerau_levenshtein(known, key), known))
+        .min();
+    let near = near.filter(|(distance, _)| *distance <= KEY_DISTANCE_MAX);
+    ConfigRefused {
+        path: format!("{path}/{}", clean(key, WORDS_MAX_BYTES)),
+        message: "the plugin's configuration has no such key".into(),
+        suggestion: near.map(|(_, known)| clean(known, WORDS_MAX_BYTES)),
+    }
+}
+
+/// How many letters a misspelt key may be from the one that is suggested.
+const KEY_DISTANCE_MAX: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -226,15 +260,17 @@ mod tests {
         let schema = json!({"type": "object", "properties": {"shade": {"type": "array", "items": {"$ref": "#/$defs/shade"}}},
             "additionalProperties": false, "$defs": {"shade": {"enum": ["none", "partial"]}}});
         let (_, validator) = described(&schema).unwrap();
-        assert_eq!(check(&validator, r#"{"shade": ["none"]}"#), Ok(()));
+        assert_eq!(check(&schema, &validator, r#"{"shade": ["none"]}"#), Ok(()));
         assert_eq!(
-            check(&validator, r#"{"shade": ["none", "full"]}"#)
+            check(&schema, &validator, r#"{"shade": ["none", "full"]}"#)
                 .unwrap_err()
                 .path,
             "/shade/1"
         );
-        assert_eq!(check(&validator, r#"{"shadow": 1}"#).unwrap_err().path, "");
-        assert_eq!(check(&validator, "{").unwrap_err().path, "");
+        let unknown = check(&schema, &validator, r#"{"shdae": []}"#).unwrap_err();
+        assert_eq!(unknown.path, "/shdae");
+        assert_eq!(unknown.suggestion.as_deref(), Some("shade"));
+        assert_eq!(check(&schema, &validator, "{").unwrap_err().path, "");
     }
 
     #[test]
@@ -274,8 +310,9 @@ mod tests {
         let long = "a".repeat(100_000);
         let told = described(&json!({"properties": {long: {"type": "objekt"}}})).unwrap_err();
         assert!(told.len() < 2 * WORDS_MAX_BYTES + 100, "{}", told.len());
-        let (_, validator) = described(&json!({"additionalProperties": {"type": "null"}})).unwrap();
-        let refused = check(&validator, r#"{"\u001b[2J\n": 1}"#).unwrap_err();
+        let schema = json!({"additionalProperties": {"type": "null"}});
+        let (_, validator) = described(&schema).unwrap();
+        let refused = check(&schema, &validator, r#"{"\u001b[2J\n": 1}"#).unwrap_err();
         assert!(!refused.to_string().contains(char::is_control), "{refused}");
     }
 
@@ -298,7 +335,8 @@ mod tests {
         }
         assert!(described(&json!({"$ref": "https://elsewhere.example/schema"})).is_err());
         // A pattern that backtracking engines never finish.
-        let (_, validator) = described(&json!({"type": "string", "pattern": "^(a+)+$"})).unwrap();
-        assert!(check(&validator, &format!("\"{}b\"", "a".repeat(50_000))).is_err());
+        let schema = json!({"type": "string", "pattern": "^(a+)+$"});
+        let (_, validator) = described(&schema).unwrap();
+        assert!(check(&schema, &validator, &format!("\"{}b\"", "a".repeat(50_000))).is_err());
     }
 }

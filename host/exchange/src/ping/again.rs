@@ -22,7 +22,7 @@ use crate::{
 
 type Lock = Arc<tokio::sync::Mutex<()>>;
 
-/// The keys of pings that are being answered.
+/// The keys of pings, and of direct posts, that are being answered.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting(Mutex<HashMap<Digest, Lock>>);
 
@@ -44,7 +44,7 @@ pub(crate) struct First {
 }
 
 /// A key's lock, which leaves the map when nobody else wants it.
-struct Held {
+pub(crate) struct Held {
     inner: Arc<Inner>,
     key: Digest,
     guard: Option<OwnedMutexGuard<()>>,
@@ -61,13 +61,11 @@ pub(super) async fn enter(inner: &Arc<Inner>, asked: &Asked) -> Result<Entered, 
         .keyed_hash("pinged request", &request_bytes(asked));
     let lock = inner.again.lock_of(key);
     let Ok(guard) = timeout_at(asked.record_until(), lock.lock_owned()).await else {
+        // The first may have ended while this one was still counted as waiting.
+        inner.again.forget(key);
         return Ok(Entered::TooLate);
     };
-    let held = Held {
-        inner: Arc::clone(inner),
-        key,
-        guard: Some(guard),
-    };
+    let held = Held::new(inner, key, guard);
     match inner.store.again(&key)? {
         Some(before) if before.expires_at_ms > asked.received.unix_ms => {
             if before.request_hash != request {
@@ -134,6 +132,26 @@ impl First {
             ping: asked.id,
             answer: answer.clone().into(),
             expires_at_ms,
+        }
+    }
+}
+
+/// Holds a key for this request alone; none while another request has it.
+pub(crate) fn hold(inner: &Arc<Inner>, key: Digest) -> Option<Held> {
+    let lock = inner.again.lock_of(key);
+    let Ok(guard) = lock.try_lock_owned() else {
+        inner.again.forget(key);
+        return None;
+    };
+    Some(Held::new(inner, key, guard))
+}
+
+impl Held {
+    fn new(inner: &Arc<Inner>, key: Digest, guard: OwnedMutexGuard<()>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+            key,
+            guard: Some(guard),
         }
     }
 }

@@ -234,7 +234,7 @@ impl Considering<'_> {
         passed: Option<&Passed>,
         exchanges: &mut Vec<Exchanged>,
     ) -> Result<Offered, NoBid> {
-        // Revoked since the market took effect: it decides nothing, at a fixed price either.
+        // The same as at a ping, for what looks at one again.
         if !self.roster.serves(account) {
             return Err(NoBid::plain(Outcome::NotActive));
         }

@@ -80,6 +80,11 @@ impl Decided {
         decided
     }
 
+    /// No account is asked, for want of time.
+    pub(super) fn without_time(asked: &Asked) -> Self {
+        Self::of(asked, scan::without_time(asked))
+    }
+
     /// Steps 9 and 10 again, without accounts that lost their room meanwhile. Nobody is asked
     /// anything again.
     pub(crate) fn without(&mut self, asked: &Asked, lost: &[AccountId]) {

@@ -91,7 +91,7 @@ pub(crate) async fn ping(
     let asked = what(inner, caller, revision, campaign, &request, received)?;
     let again = match again::enter(inner, &asked).await? {
         again::Entered::Before(reply) => return Ok(reply),
-        again::Entered::TooLate => return Ok(no_time(&asked)),
+        again::Entered::TooLate => return Ok(record::too_late(inner, caller, &asked)),
         again::Entered::First(again) => again,
     };
     let decided = decide(inner, &asked).await?;
@@ -142,7 +142,9 @@ fn what(
         Ok(lead) if problems.is_empty() => Arc::new(lead),
         Ok(_) => return Err(Refusal::InvalidFields(problems)),
         Err(more) => {
-            if !undecoded {
+            if undecoded {
+                problems.extend(controls.sub_id.as_deref().and_then(lead::sub_id_fault));
+            } else {
                 problems.extend(more);
             }
             return Err(Refusal::InvalidFields(problems));

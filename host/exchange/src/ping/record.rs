@@ -72,6 +72,17 @@ pub(super) async fn record(
     }
 }
 
+/// Answers a ping whose own time ended while the first one with its key was being answered:
+/// nobody is asked, and its record says so.
+pub(super) fn too_late(inner: &Arc<Inner>, caller: &Caller, asked: &Asked) -> PingReply {
+    let reason = NoBidReason::NoTime;
+    count(asked, reason.word());
+    let answer = PingAnswer::NoBid { reason };
+    let ping = ping_record(caller, asked, Decided::without_time(asked), answer);
+    keep_in_background(inner, asked, ping, None);
+    no_time(asked)
+}
+
 /// The order with its holds, the ping's record and the answer to be given again, all or none.
 async fn bid(
     inner: &Arc<Inner>,

@@ -28,11 +28,7 @@ pub(super) async fn scan(
     timings: &mut Timings,
 ) -> Result<Vec<Considered>, Refusal> {
     let market = &asked.roster.revision.market;
-    let at_ms = asked.received.unix_ms;
-    let to_ask = match &asked.full {
-        Some(lead) => market.to_ask(&asked.campaign, &**lead, asked.absent(), at_ms),
-        None => market.to_ask(&asked.campaign, &*asked.lead, asked.absent(), at_ms),
-    };
+    let to_ask = to_ask(asked);
     timings.scanned_us = asked.since_start_us();
     let asking = if asked.test {
         Asking::Test(Some(asked.bids_until))
@@ -54,6 +50,8 @@ pub(super) async fn scan(
     let mut under_way = FuturesUnordered::new();
     for account in to_ask.iter().filter_map(|ix| market.account(*ix)) {
         let passed = match &state {
+            // Revoked since the market took effect: it decides nothing, at a fixed price either.
+            _ if !asked.roster.serves(account) => Err(Outcome::NotActive),
             Some(state) => state.admit(account)?.map(Some),
             None => Ok(None),
         };
@@ -69,6 +67,27 @@ pub(super) async fn scan(
     }
     considered.sort_unstable_by(|one, other| one.account.id.cmp(&other.account.id));
     Ok(considered)
+}
+
+/// The accounts that the market does not rule out.
+fn to_ask(asked: &Asked) -> Vec<AccountIx> {
+    let (market, at_ms) = (&asked.roster.revision.market, asked.received.unix_ms);
+    match &asked.full {
+        Some(lead) => market.to_ask(&asked.campaign, &**lead, asked.absent(), at_ms),
+        None => market.to_ask(&asked.campaign, &*asked.lead, asked.absent(), at_ms),
+    }
+}
+
+/// What becomes of the accounts of a ping that nobody has time for.
+pub(super) fn without_time(asked: &Asked) -> Vec<Considered> {
+    let market = &asked.roster.revision.market;
+    let accounts = to_ask(asked);
+    let accounts = accounts.iter().filter_map(|ix| market.account(*ix));
+    let mut considered: Vec<_> = accounts
+        .map(|account| Considered::not_asked(account, Outcome::NoTime, Detail::default()))
+        .collect();
+    considered.sort_unstable_by(|one, other| one.account.id.cmp(&other.account.id));
+    considered
 }
 
 /// Accounts that a direct post is not for, and of which its record, which shows nothing

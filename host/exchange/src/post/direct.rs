@@ -9,7 +9,8 @@
 //! | from the post's 6 on | as any post |
 //!
 //! The same lead again gets the same answer for one `window`: under a keyed hash of campaign
-//! and lead the store remembers which order it made, or why it made none.
+//! and lead the store remembers which order it made, or why it made none. While its buyers are
+//! being asked, the same lead is `post_in_progress`.
 
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ use crate::{
     clock,
     controls::{PingControls, says_test},
     fingerprints,
-    ping::{self, Asked, Decided, record},
+    ping::{self, Asked, Decided, again, record},
 };
 
 /// A direct post that was understood.
@@ -58,6 +59,9 @@ pub(crate) async fn post(
         // Buyers are asked as at a ping, so it has a ping's place for as long.
         let _place = inner.admit_ping()?;
         let direct = understood(inner, caller, campaign, &request, received)?;
+        // Until it is kept what becomes of this one: buyers asked twice for one lead may decline it
+        // the second time, and whichever answer came first would be both requests'.
+        let _alone = again::hold(inner, direct.key).ok_or(Refusal::PostInProgress)?;
         if let Some(before) = inner.store.again(&direct.key)?
             && before.expires_at_ms > received.unix_ms
         {
@@ -323,6 +327,7 @@ pub(crate) fn status(
                 reason: reason.into(),
             }),
             deliveries: 0,
+            cost: Money::ZERO,
             owed: Money::ZERO,
             finished: true,
             currency: inner.currency_of(record.revision),

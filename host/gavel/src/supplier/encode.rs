@@ -155,7 +155,7 @@ pub(crate) struct LeadAnswer {
     received_at: String,
     #[serde(flatten)]
     outcome: Outcome,
-    /// What the lead costs by now.
+    /// What the lead earns its supplier by now, less what was charged for returns.
     owed: String,
     /// Whether nothing more will be tried.
     finished: bool,
@@ -167,10 +167,10 @@ impl From<&LeadReply> for LeadAnswer {
             Some(answer) => outcome(answer, &reply.currency),
             None => ("posting", Outcome::default()),
         };
-        // What was promised "up to" is what is owed, once that cannot change any more.
+        // What was promised "up to" is what it costs, once that cannot change any more.
         let told = match told.payout_is {
             Some(_) if reply.finished => Outcome {
-                payout: Some(reply.owed.to_string()),
+                payout: Some(reply.cost.to_string()),
                 payout_is: None,
                 ..told
             },

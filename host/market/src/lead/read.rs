@@ -271,10 +271,15 @@ impl<'a> Reading<'a> {
 }
 
 fn unknown_field(lead_type: &LeadType, name: &str) -> FieldError {
-    // Whoever swaps names and values must not find the value in the answer.
+    let near = lead_type
+        .fields
+        .iter()
+        .find(|field| strsim::osa_distance(&field.name, name) == 1);
+    // Whoever swaps names and values must not find the value in the answer. What is one edit from
+    // a field's name is no value.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    let shown =
-        name.len() <= SHOWN_NAME_MAX_BYTES && name.bytes().all(plain) && !looks_personal(name);
+    let shown = near.is_some()
+        || name.len() <= SHOWN_NAME_MAX_BYTES && name.bytes().all(plain) && !looks_personal(name);
     if !shown {
         return FieldError::new(
             "?",
@@ -282,10 +287,6 @@ fn unknown_field(lead_type: &LeadType, name: &str) -> FieldError {
             "a field whose name is none, and not repeated here",
         );
     }
-    let near = lead_type
-        .fields
-        .iter()
-        .find(|field| strsim::osa_distance(&field.name, name) == 1);
     FieldError {
         suggestion: near.map(|field| field.name.to_string()),
         ..FieldError::new(

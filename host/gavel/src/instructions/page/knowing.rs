@@ -19,7 +19,7 @@ pub(super) fn status(of: &Instructions) -> Markup {
         pre { code { (sending::status_command(of)) } }
         (parts::answer("status", &of.example_status()))
         p { code { "status" } " is " code { "sold" } ", " code { "accepted" } " or " code { "rejected" } " as you were told, or " code { "posting" } " while the post is under way. "
-            code { "received_at" } " is when it came, " code { "deliveries" } " how many buyers have taken it by now, " code { "owed" } " what it earns you by now." }
+            code { "received_at" } " is when it came, " code { "deliveries" } " how many buyers have taken it by now, " code { "owed" } " what it earns you by now, less what was charged for leads given back." }
     }
 }
 
