@@ -45,6 +45,7 @@ async fn every_change_is_noted_with_who_made_it_and_what_it_changed() {
         newest["what"],
         format!("POST /admin/v1/deliveries/{delivery}/settle")
     );
+    assert_eq!(newest["with"], json!({"sold": "true"}), "and how");
     assert_eq!(
         newest["token"],
         Digest::of(ADMIN_TOKEN.as_bytes()).short(),
@@ -60,6 +61,7 @@ async fn every_change_is_noted_with_who_made_it_and_what_it_changed() {
     let earlier = &page["items"][0];
     assert_eq!(earlier["what"], "POST /admin/v1/market/rollback");
     assert_eq!((&earlier["from"], &earlier["to"]), (&json!(1), &json!(2)));
+    assert_eq!(earlier["with"], json!({"revision": "1"}));
     let all = host.get("/audit").await["items"]
         .as_array()
         .expect("a list")

@@ -101,8 +101,7 @@ impl Host {
             tls,
             max_connections: config.max_connections,
             handler: SupplierApi::new(exchange.clone(), config.max_body_bytes, address.clone()),
-        });
-        let supplier = supplier.await?;
+        })?;
         // The port may have been picked just now.
         let address = Address {
             listening: supplier.address(),
@@ -113,8 +112,7 @@ impl Host {
             tls: None,
             max_connections: ADMIN_CONNECTIONS_MAX,
             handler: AdminApi::new(exchange.clone(), token, health.clone(), address),
-        });
-        let admin = admin.await?;
+        })?;
         Ok(Self {
             exchange,
             supplier,
@@ -167,10 +165,9 @@ impl Host {
     }
 }
 
-async fn listen<H: Handler>(offer: Offer<H>) -> Result<Listener, Failure> {
+fn listen<H: Handler>(offer: Offer<H>) -> Result<Listener, Failure> {
     let address = offer.listen;
-    let listener = Listener::start(offer).await;
-    listener.map_err(|error| {
+    Listener::start(offer).map_err(|error| {
         Failure(format!(
             "cannot listen on {address} for the {} API: {error}",
             H::API

@@ -4,7 +4,11 @@
 //! there writes the request's one record in its own transaction, so no change is without one
 //! and no record is of a change that was not made. A request that changes nothing leaves none.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use gavel_market::ids::{AuditId, Ulid};
 use serde::{Deserialize, Serialize};
@@ -19,6 +23,9 @@ use crate::{
 };
 
 const AUDIT: &str = "audit record";
+
+/// Most characters of what [`with`] adds under one name: a digest has 64.
+const WITH_MAX_CHARS: usize = 256;
 
 /// Stands in a [`Note`] for what the host does without being asked: a market file at its start, a
 /// canary that ends by itself.
@@ -48,6 +55,9 @@ pub struct AuditRecord {
     pub token: String,
     /// What was asked for.
     pub what: String,
+    /// What of the request decides what it does, by name, such as a version's `digest`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
     /// The request's own name.
     #[serde(default)]
     pub request_id: String,
@@ -63,6 +73,7 @@ pub struct AuditRecord {
 pub(crate) struct Noted {
     id: AuditId,
     note: Note,
+    with: Mutex<BTreeMap<String, String>>,
 }
 
 tokio::task_local! {
@@ -77,7 +88,22 @@ tokio::task_local! {
 /// go on – may be spawned from it, and what was asked for may not.
 pub async fn on_behalf<F: Future>(note: Note, future: F) -> F::Output {
     let id = AuditId(Ulid::from_parts(note.at_ms, Ulid::new().random()));
-    NOTED.scope(Arc::new(Noted { id, note }), future).await
+    let noted = Noted {
+        id,
+        note,
+        with: Mutex::default(),
+    };
+    NOTED.scope(Arc::new(noted), future).await
+}
+
+/// Adds to the note under which this task works what its request asks for; nothing personal, no
+/// secret. What is longer than [`WITH_MAX_CHARS`] is cut.
+pub fn with(name: &str, value: &str) {
+    if let Some(noted) = noted() {
+        let value = value.chars().take(WITH_MAX_CHARS).collect();
+        let mut with = noted.with.lock().unwrap_or_else(PoisonError::into_inner);
+        with.insert(name.to_owned(), value);
+    }
 }
 
 /// The note under which this task works.
@@ -101,7 +127,7 @@ impl Txn<'_> {
     }
 
     fn put_audit(&mut self, noted: &Noted, before: Option<u64>) -> Result<(), StoreError> {
-        let Noted { id, note } = noted;
+        let Noted { id, note, with } = noted;
         let key = keys::audit(*id);
         let there = self.get(&key)?.map(|record| read(&record)).transpose()?;
         let mut record = there.unwrap_or_else(|| AuditRecord {
@@ -109,6 +135,7 @@ impl Txn<'_> {
             at_ms: note.at_ms,
             token: note.token.clone(),
             what: note.what.clone(),
+            with: with.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             request_id: note.request_id.clone(),
             from: before,
             to: before,
@@ -137,7 +164,8 @@ impl Store {
         let prefix = [keys::AUDIT];
         let range = with_prefix_between(&prefix, prefix.to_vec(), before.map(keys::audit));
         let mut items = Vec::new();
-        for key in self.view().keys(range).rev() {
+        let mut keys = self.view().keys(range).rev();
+        while let Some(key) = keys.next() {
             let key = key?;
             let id = Fields::of(&key)
                 .ulid()
@@ -151,7 +179,7 @@ impl Store {
             if items.len() == limit {
                 return Ok(Page {
                     items,
-                    next: Some(id),
+                    next: keys.next().map(|_more| id),
                 });
             }
         }

@@ -239,7 +239,8 @@ impl Store {
             before.map(keys::revision),
         );
         let mut items = Vec::new();
-        for key in self.view().keys(range).rev() {
+        let mut keys = self.view().keys(range).rev();
+        while let Some(key) = keys.next() {
             let Some(record) = self.view().get(&key?)? else {
                 continue;
             };
@@ -249,7 +250,7 @@ impl Store {
             if items.len() == limit {
                 return Ok(Page {
                     items,
-                    next: Some(number),
+                    next: keys.next().map(|_more| number),
                 });
             }
         }

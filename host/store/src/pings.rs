@@ -86,7 +86,8 @@ impl Store {
         {
             return Ok(Page { items, next: None });
         }
-        for (looked_at, key) in self.view().keys(range).rev().enumerate() {
+        let mut keys = self.view().keys(range).rev().enumerate();
+        while let Some((looked_at, key)) = keys.next() {
             let key = key?;
             let id = Fields::of(&key)
                 .ulid()
@@ -100,7 +101,7 @@ impl Store {
             if items.len() == limit || looked_at + 1 == SCAN_MAX_RECORDS {
                 return Ok(Page {
                     items,
-                    next: Some(id),
+                    next: keys.next().map(|_more| id),
                 });
             }
         }

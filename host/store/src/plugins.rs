@@ -403,7 +403,8 @@ impl Store {
             before.map(keys::differences_of),
         );
         let mut items: Vec<Differences> = Vec::new();
-        for key in self.view().keys(range).rev() {
+        let mut keys = self.view().keys(range).rev();
+        while let Some(key) = keys.next() {
             let key = key?;
             if !key.ends_with(name.as_str().as_bytes()) {
                 continue;
@@ -419,7 +420,7 @@ impl Store {
             if items.len() == limit {
                 return Ok(Page {
                     items,
-                    next: Some(ping),
+                    next: keys.next().map(|_more| ping),
                 });
             }
         }

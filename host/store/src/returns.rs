@@ -292,7 +292,8 @@ impl Store {
         };
         let mut items = Vec::new();
         let range = with_prefix_between(&prefix, prefix.clone(), after.map(key));
-        for key in self.view().keys(range).rev() {
+        let mut keys = self.view().keys(range).rev();
+        while let Some(key) = keys.next() {
             let id = id_of(&key?, prefix.len())
                 .ok_or_else(|| StoreError::unreadable(RETURN, "a key is too short"))?;
             let record = self.view().get(&keys::return_of(id));
@@ -305,7 +306,7 @@ impl Store {
             if items.len() == limit {
                 return Ok(Page {
                     items,
-                    next: Some(id),
+                    next: keys.next().map(|_more| id),
                 });
             }
         }

@@ -28,8 +28,7 @@ pub(super) fn note<B>(token: &AdminToken, request: &Request<B>) -> Note {
 }
 
 /// `GET /audit`: newest first.
-pub(super) fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(query, &["after", "limit"])?;
+pub(super) fn list(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let before = query.parsed("after", "what the last page had as next")?;
     let page = exchange.audit(before, query.limit(PAGE.0, PAGE.1)?)?;
     let items: Vec<Value> = page.items.iter().map(written).collect();
@@ -42,6 +41,7 @@ fn written(record: &AuditRecord) -> Value {
         "at": time_ms(record.at_ms),
         "token": record.token,
         "what": record.what,
+        "with": record.with,
         "request_id": record.request_id,
         "from": record.from,
         "to": record.to,

@@ -24,8 +24,7 @@ use crate::http::{
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 
 /// `GET /events`: all kinds, or those that `kinds` names with commas between.
-pub(super) fn listen(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(query, &["kinds"])?;
+pub(super) fn listen(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let kinds = match query.text("kinds") {
         None => Kind::ALL.to_vec(),
         Some(words) => words

@@ -43,8 +43,11 @@ pub(super) fn show(exchange: &Exchange, headers: &HeaderMap) -> Result<Reply, Pr
 
 /// `PUT /market`. `source` is the digest of the market file that it was made from, so that a
 /// start with the same file changes nothing.
-pub(super) async fn put(exchange: &Exchange, request: Request<Incoming>) -> Result<Reply, Problem> {
-    let query = Query::read(request.uri().query(), &["dry_run", "source"])?;
+pub(super) async fn put(
+    exchange: &Exchange,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Reply, Problem> {
     let dry_run = query.flag("dry_run")?;
     let source: Option<Digest> = query.parsed("source", "a SHA-256 digest")?;
     let if_match = if_match(request.headers())?;
@@ -71,8 +74,7 @@ pub(super) async fn put(exchange: &Exchange, request: Request<Incoming>) -> Resu
 }
 
 /// `GET /market/revisions`: newest first, without their texts.
-pub(super) fn revisions(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(query, &["after", "limit"])?;
+pub(super) fn revisions(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let before = query.parsed("after", "what the last page had as next")?;
     let page = exchange.revisions(before, query.limit(PAGE.0, PAGE.1)?)?;
     let items: Vec<Value> = page.items.iter().map(written).collect();

@@ -49,7 +49,7 @@ use self::{
     trials::OfPlugin,
 };
 use crate::http::{
-    address::Address, connection::Handler, negotiate, problem::Problem, reply::Reply,
+    address::Address, connection::Handler, negotiate, problem::Problem, query::Query, reply::Reply,
 };
 
 /// Answers operators.
@@ -98,7 +98,8 @@ impl AdminApi {
                     return Err(Problem::unauthenticated());
                 }
                 negotiate::check_accept(request.headers(), asked.offered())?;
-                let asking = async |request| self.operate(asked, uri.query(), request).await;
+                let query = Query::read(uri.query(), asked.parameters())?;
+                let asking = async |request| self.operate(asked, &query, request).await;
                 if method == Method::GET {
                     return asking(request).await;
                 }
@@ -113,19 +114,19 @@ impl AdminApi {
     async fn operate(
         &self,
         asked: Asked<'_>,
-        query: Option<&str>,
+        query: &Query,
         request: Request<Incoming>,
     ) -> Result<Reply, Problem> {
         let exchange = &self.exchange;
         match asked {
             Asked::Market => market::show(exchange, request.headers()),
-            Asked::PutMarket => market::put(exchange, request).await,
+            Asked::PutMarket => market::put(exchange, query, request).await,
             Asked::Revisions => market::revisions(exchange, query),
             Asked::Revision(number) => market::revision(exchange, number),
             Asked::Rollback => market::rollback(exchange, request).await,
             Asked::Plugins => plugins::list(exchange, query),
             Asked::Plugin(name) => plugins::show(exchange, name),
-            Asked::PutPlugin(name) => plugins::upload(exchange, name, request).await,
+            Asked::PutPlugin(name) => plugins::upload(exchange, name, query, request).await,
             Asked::Activate(name) => {
                 trials::done(exchange, name, OfPlugin::Activate, request).await
             }
@@ -154,13 +155,13 @@ impl AdminApi {
             }
             Asked::Returns => returns::list(exchange, query),
             Asked::Return => returns::request(exchange, request).await,
-            Asked::AcceptReturn(id) => returns::decide(exchange, id, true, query).await,
-            Asked::DeclineReturn(id) => returns::decide(exchange, id, false, query).await,
-            Asked::AccountUsage(id) => usage::of_account(exchange, id, query),
-            Asked::CampaignUsage(id) => usage::of_campaign(exchange, id, query),
+            Asked::AcceptReturn(id) => returns::decide(exchange, id, true).await,
+            Asked::DeclineReturn(id) => returns::decide(exchange, id, false).await,
+            Asked::AccountUsage(id) => usage::of_account(exchange, id),
+            Asked::CampaignUsage(id) => usage::of_campaign(exchange, id),
             Asked::Audit => audit::list(exchange, query),
             Asked::Events => events::listen(exchange, query),
-            Asked::OpenApi => openapi::document(query),
+            Asked::OpenApi => Ok(openapi::document()),
         }
     }
 }

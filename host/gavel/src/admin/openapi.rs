@@ -3,22 +3,13 @@
 
 use http::StatusCode;
 
-use crate::http::{
-    problem::Problem,
-    query::Query,
-    reply::{self, Reply},
-};
+use crate::http::reply::{self, Reply};
 
 const DOCUMENT: &str = include_str!("openapi.json");
 
 /// `GET /openapi.json`.
-pub(super) fn document(query: Option<&str>) -> Result<Reply, Problem> {
-    Query::read(query, &[])?;
-    Ok(reply::with_body(
-        StatusCode::OK,
-        "application/json",
-        DOCUMENT,
-    ))
+pub(super) fn document() -> Reply {
+    reply::with_body(StatusCode::OK, "application/json", DOCUMENT)
 }
 
 #[cfg(test)]

@@ -38,8 +38,8 @@ pub(super) fn order(exchange: &Exchange, id: &str) -> Result<Reply, Problem> {
 /// `GET /leads/{id}`: the order that was posted to, with its deliveries and ledger; nothing of
 /// the lead that is personal. Whoever asks for it with `?words=true` gets what plugins and buyers
 /// said at each delivery, which may be: it is there until the lead is erased.
-pub(super) fn lead(exchange: &Exchange, id: &str, query: Option<&str>) -> Result<Reply, Problem> {
-    let with_words = Query::read(query, &["words"])?.flag("words")?;
+pub(super) fn lead(exchange: &Exchange, id: &str, query: &Query) -> Result<Reply, Problem> {
+    let with_words = query.flag("words")?;
     let id: LeadId = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
     let posted = exchange.order(id.order()).and_then(|view| {
         let posted = view.order.post.is_some().then_some(view);
@@ -72,8 +72,7 @@ pub(super) fn lead(exchange: &Exchange, id: &str, query: Option<&str>) -> Result
 }
 
 /// `GET /deliveries`.
-pub(super) fn deliveries(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(query, &["state", "after", "limit"])?;
+pub(super) fn deliveries(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let list = match query.text("state") {
         None | Some("unconfirmed") => DeliveryList::Unconfirmed,
         Some("retrying") => DeliveryList::Retrying,

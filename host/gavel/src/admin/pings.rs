@@ -24,11 +24,7 @@ use crate::http::{
 const PAGE: (usize, usize) = (100, 1000);
 
 /// `GET /pings`: summaries, newest first.
-pub(super) async fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(
-        query,
-        &["campaign", "account", "outcome", "since", "after", "limit"],
-    )?;
+pub(super) async fn list(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let query = PingQuery {
         campaign: query.parsed("campaign", "a campaign's name")?,
         account: query.parsed("account", "an account's name")?,
@@ -77,7 +73,7 @@ fn outcome_named(word: &str) -> Result<Outcome, Problem> {
 }
 
 fn summary(record: &PingRecord) -> Value {
-    json!({
+    let mut summary = json!({
         "id": record.id,
         "campaign": record.campaign,
         "supplier": record.supplier,
@@ -85,7 +81,11 @@ fn summary(record: &PingRecord) -> Value {
         "revision": record.revision,
         "bids": record.outcomes.iter().filter(|outcome| outcome.bid.is_some()).count(),
         "answer": answer(&record.answer),
-    })
+    });
+    if let (true, Some(fields)) = (record.input.test, summary.as_object_mut()) {
+        fields.insert("test".into(), true.into());
+    }
+    summary
 }
 
 /// `POST /pings/{id}/replay`: the ping, decided again by the versions that decided it.

@@ -12,6 +12,7 @@ use gavel_market::{
     model::CallLimits,
     reason::FieldCode,
 };
+use gavel_store::audit;
 use http::{HeaderMap, Request, header};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
@@ -37,8 +38,7 @@ const CASE_FILES_MAX: usize = 100;
 const PAGE: (usize, usize) = (100, 1000);
 
 /// `GET /plugins`: every version, by name and digest.
-pub(super) fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(query, &["after", "limit"])?;
+pub(super) fn list(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let after: Option<Place> = query.parsed("after", "what the last page had as next")?;
     let limit = query.limit(PAGE.0, PAGE.1)?;
     let all = exchange.plugins()?;
@@ -99,20 +99,17 @@ pub(super) fn named(name: &str) -> Result<PluginName, Problem> {
 pub(super) async fn upload(
     exchange: &Exchange,
     name: &str,
+    query: &Query,
     request: Request<Incoming>,
 ) -> Result<Reply, Problem> {
     let name = named(name)?;
-    let query = Query::read(
-        request.uri().query(),
-        &["activate", "memory", "time", "log"],
-    )?;
     let activate = query.flag("activate")?;
     let size = |key| {
-        parsed::<Size>(&query, key, "a size such as 64MiB").map(|size| size.map(|size| size.0))
+        parsed::<Size>(query, key, "a size such as 64MiB").map(|size| size.map(|size| size.0))
     };
     let limits = Limits {
         memory: size("memory")?,
-        time: parsed::<Span>(&query, "time", "a time such as 50ms")?.map(|span| span.0),
+        time: parsed::<Span>(query, "time", "a time such as 50ms")?.map(|span| span.0),
         log: size("log")?,
     };
     check_limits(limits)?;
@@ -123,6 +120,12 @@ pub(super) async fn upload(
         None => (sent, Vec::new()),
         Some(boundary) => parts(sent, &boundary).await?,
     };
+    let most = exchange.max_plugin_bytes();
+    if bytes.len() > most {
+        let words = format!("a plugin may have at most {most} bytes");
+        return Err(Problem::new(Code::TooLarge).detail(words));
+    }
+    audit::with("digest", &Digest::of(&bytes).to_string());
     let upload = Upload {
         name,
         bytes: bytes.into(),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use gavel_market::reason::FieldCode;
+use gavel_store::audit;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
@@ -11,6 +12,18 @@ use crate::http::{
     problem::{Code, Problem},
     query,
 };
+
+/// What of a request's body goes into the audit trail: what decides what is done. Not a `reason`,
+/// which is free text and may hold anything.
+const RECORDED: [&str; 7] = [
+    "delivery_id",
+    "digest",
+    "price",
+    "revision",
+    "share",
+    "sold",
+    "valid_for",
+];
 
 /// The JSON object that is a request's body, with these keys and no others.
 pub(super) async fn object(
@@ -23,11 +36,16 @@ pub(super) async fn object(
     let object = strict::parse_object(&body)?;
     let unknown = object.keys().filter(|key| !known.contains(&key.as_str()));
     let errors: Vec<_> = unknown.map(|key| query::unknown_name(key, known)).collect();
-    if errors.is_empty() {
-        Ok(object)
-    } else {
-        Err(Problem::fields(&errors))
+    if !errors.is_empty() {
+        return Err(Problem::fields(&errors));
     }
+    for (name, value) in &object {
+        if RECORDED.contains(&name.as_str()) {
+            let value = value.as_str().map_or(value.to_string(), str::to_owned);
+            audit::with(name, &value);
+        }
+    }
+    Ok(object)
 }
 
 /// Refuses bodies of other types; the one that it has.
@@ -54,5 +72,17 @@ pub(super) fn required<T>(
         Some(value) => {
             read(value).ok_or_else(|| Problem::field(key, FieldCode::WrongType, expected))
         }
+    }
+}
+
+/// Two keys, or what is wrong with both.
+pub(super) fn both<A, B>(
+    one: Result<A, Problem>,
+    other: Result<B, Problem>,
+) -> Result<(A, B), Problem> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (Err(one), Err(other)) => Err(one.and(other)),
+        (Err(problem), Ok(_)) | (Ok(_), Err(problem)) => Err(problem),
     }
 }

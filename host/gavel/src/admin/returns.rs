@@ -29,8 +29,9 @@ pub(super) async fn request(
 ) -> Result<Reply, Problem> {
     let body = read::object(request, &["delivery_id", "reason"]).await?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let delivery = read::required(&body, "delivery_id", "the id of a delivery", text)?;
-    let reason = read::required(&body, "reason", "why the buyer gives it back", text)?;
+    let delivery = read::required(&body, "delivery_id", "the id of a delivery", text);
+    let reason = read::required(&body, "reason", "why the buyer gives it back", text);
+    let (delivery, reason) = read::both(delivery, reason)?;
     let delivery: DeliveryId = delivery.parse().map_err(|_| {
         let expected = "dl_, 26 characters, _ and a number, as Gavel gave it";
         Problem::field("delivery_id", FieldCode::BadFormat, expected)
@@ -40,13 +41,7 @@ pub(super) async fn request(
 }
 
 /// `POST /returns/{id}/accept` and `…/decline`.
-pub(super) async fn decide(
-    exchange: &Exchange,
-    id: &str,
-    accept: bool,
-    query: Option<&str>,
-) -> Result<Reply, Problem> {
-    Query::read(query, &[])?;
+pub(super) async fn decide(exchange: &Exchange, id: &str, accept: bool) -> Result<Reply, Problem> {
     let id: ReturnId = id.parse().map_err(|_| Problem::new(Code::NotFound))?;
     Ok(reply::json(&shown(
         &exchange.decide_return(id, accept).await?,
@@ -54,8 +49,7 @@ pub(super) async fn decide(
 }
 
 /// `GET /returns`: newest first.
-pub(super) fn list(exchange: &Exchange, query: Option<&str>) -> Result<Reply, Problem> {
-    let query = Query::read(query, &["state", "after", "limit"])?;
+pub(super) fn list(exchange: &Exchange, query: &Query) -> Result<Reply, Problem> {
     let state = match query.text("state") {
         None => None,
         Some(word) => {

@@ -24,9 +24,10 @@ pub(super) enum Question {
     Metrics,
 }
 
-/// One line for each request: variant, what its path names, method, path below `/admin/v1/`.
+/// One line for each request: variant, what its path names, method, path below `/admin/v1/`, and
+/// the parameters that its query may have.
 macro_rules! asked {
-    ($($asked:ident $(($named:ident))? $method:ident $path:literal;)*) => {
+    ($($asked:ident $(($named:ident))? $method:ident $path:literal $([$($parameter:literal),*])?;)*) => {
         /// What an operator asks, with what the path names.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum Asked<'a> { $($asked $((asked!(@named 'a $named)))?,)* }
@@ -43,47 +44,56 @@ macro_rules! asked {
                 })*
                 None
             }
+
+            /// What its query may have. Anything else is refused: a slip in a name must not be a
+            /// `dry_run` that was silently left out.
+            pub(super) fn parameters(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$asked $((asked!(@any $named)))? => &[$($($parameter),*)?],)*
+                }
+            }
         }
     };
+    (@any $named:ident) => { _ };
     (@named $a:lifetime $named:ident) => { &$a str };
     (@value $named:ident $value:ident) => { $value };
 }
 
 asked! {
     Market GET "market";
-    PutMarket PUT "market";
-    Revisions GET "market/revisions";
+    PutMarket PUT "market" ["dry_run", "source"];
+    Revisions GET "market/revisions" ["after", "limit"];
     Revision(number) GET "market/revisions/{number}";
     Rollback POST "market/rollback";
-    Plugins GET "plugins";
+    Plugins GET "plugins" ["after", "limit"];
     Plugin(name) GET "plugins/{name}";
-    PutPlugin(name) PUT "plugins/{name}";
-    Differences(name) GET "plugins/{name}/differences";
+    PutPlugin(name) PUT "plugins/{name}" ["activate", "memory", "time", "log"];
+    Differences(name) GET "plugins/{name}/differences" ["after", "limit"];
     Activate(name) POST "plugins/{name}/activate";
     RollbackPlugin(name) POST "plugins/{name}/rollback";
     Revoke(name) POST "plugins/{name}/revoke";
     Shadow(name) POST "plugins/{name}/shadow";
     Canary(name) POST "plugins/{name}/canary";
     ReplayPlugin(name) POST "plugins/{name}/replay";
-    Pings GET "pings";
+    Pings GET "pings" ["campaign", "account", "outcome", "since", "after", "limit"];
     Ping(id) GET "pings/{id}";
     ReplayPing(id) POST "pings/{id}/replay";
     Order(id) GET "orders/{id}";
-    Lead(id) GET "leads/{id}";
+    Lead(id) GET "leads/{id}" ["words"];
     EraseLead(id) DELETE "leads/{id}/personal";
-    Deliveries GET "deliveries";
+    Deliveries GET "deliveries" ["state", "after", "limit"];
     Settle(id) POST "deliveries/{id}/settle";
     Retry(id) POST "deliveries/{id}/retry";
-    Returns GET "returns";
+    Returns GET "returns" ["state", "after", "limit"];
     Return POST "returns";
     AcceptReturn(id) POST "returns/{id}/accept";
     DeclineReturn(id) POST "returns/{id}/decline";
     AccountUsage(id) GET "accounts/{id}/usage";
     CampaignUsage(id) GET "campaigns/{id}/usage";
     InstructionsLink(id) POST "campaigns/{id}/instructions-link";
-    Report GET "report";
-    Audit GET "audit";
-    Events GET "events";
+    Report GET "report" ["by", "from", "to", "campaign", "supplier", "account"];
+    Audit GET "audit" ["after", "limit"];
+    Events GET "events" ["kinds"];
     OpenApi GET "openapi.json";
 }
 
@@ -164,6 +174,15 @@ pub(super) fn served() -> impl Iterator<Item = (String, String)> {
     });
     let root = ["/healthz", "/readyz", "/metrics"].map(|path| ("GET".into(), path.into()));
     below.chain(root)
+}
+
+/// What the query of an operator's request may have.
+#[cfg(test)]
+pub(super) fn parameters_of(method: &str, path: &str) -> Option<&'static [&'static str]> {
+    match Route::of(&method.parse().unwrap(), path).unwrap() {
+        Route::Operator(asked) => Some(asked.parameters()),
+        Route::Health(_) => None,
+    }
 }
 
 #[cfg(test)]

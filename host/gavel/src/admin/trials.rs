@@ -279,10 +279,9 @@ pub(super) fn micros(time: Duration) -> f64 {
 pub(super) async fn differences(
     exchange: &Exchange,
     name: &str,
-    query: Option<&str>,
+    query: &Query,
 ) -> Result<Reply, Problem> {
     let name = plugins::named(name)?;
-    let query = Query::read(query, &["after", "limit"])?;
     let after = query.parsed("after", "what the last page had as next")?;
     let page = exchange
         .differences(&name, after, query.limit(PAGE.0, PAGE.1)?)

@@ -10,27 +10,16 @@ use serde_json::{Map, Value, json};
 
 use crate::http::{
     problem::Problem,
-    query::Query,
     reply::{self, Reply, time_ms},
 };
 
 /// `GET /accounts/{id}/usage`.
-pub(super) fn of_account(
-    exchange: &Exchange,
-    name: &str,
-    query: Option<&str>,
-) -> Result<Reply, Problem> {
-    Query::read(query, &[])?;
+pub(super) fn of_account(exchange: &Exchange, name: &str) -> Result<Reply, Problem> {
     Ok(reply::json(&written(&exchange.account_usage(name)?)))
 }
 
 /// `GET /campaigns/{id}/usage`.
-pub(super) fn of_campaign(
-    exchange: &Exchange,
-    name: &str,
-    query: Option<&str>,
-) -> Result<Reply, Problem> {
-    Query::read(query, &[])?;
+pub(super) fn of_campaign(exchange: &Exchange, name: &str) -> Result<Reply, Problem> {
     Ok(reply::json(&written(&exchange.campaign_usage(name)?)))
 }
 

@@ -39,8 +39,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds and begins to serve.
-    pub(crate) async fn start<H: Handler>(offer: Offer<H>) -> io::Result<Self> {
+    /// Binds and begins to serve, as a task of the runtime that this is called in.
+    pub(crate) fn start<H: Handler>(offer: Offer<H>) -> io::Result<Self> {
         let socket = bind(offer.listen)?;
         let address = socket.local_addr()?;
         let (stop, stopping) = watch::channel(false);

@@ -170,6 +170,12 @@ impl Problem {
         Self::fields(&[FieldError::new(name, code, message)])
     }
 
+    /// This and what is wrong with other fields.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.more.errors.extend(other.more.errors);
+        self
+    }
+
     /// No valid key.
     pub(crate) fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated)

@@ -47,9 +47,11 @@ impl Query {
             .transpose()
     }
 
-    /// `true` or `false`, the latter if absent.
+    /// `true` or `false`; the latter if it is absent, the former if it stands there alone, as in
+    /// `?dry_run`.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        Ok(self.parsed(name, "true or false")?.unwrap_or(false))
+        let there = self.0.iter().any(|(key, _)| key == name);
+        Ok(self.parsed(name, "true or false")?.unwrap_or(there))
     }
 
     /// A number between 1 and `max`, or `default`.
@@ -128,6 +130,16 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["errors"][0]["field"], "campain");
         assert_eq!(body["errors"][0]["suggestion"], "campaign");
+    }
+
+    #[test]
+    fn a_flag_that_stands_there_alone_is_meant() {
+        let flag = |text: &str| Query::read(Some(text), KNOWN).unwrap().flag("campaign");
+        assert!(!flag("").unwrap() && !flag("campaign=false").unwrap());
+        for set in ["campaign", "campaign=", "campaign=true"] {
+            assert!(flag(set).unwrap(), "{set}");
+        }
+        assert!(flag("campaign=yes").is_err());
     }
 
     #[test]

@@ -61,7 +61,7 @@ async fn read(request: Request<Incoming>) -> Result<Reply, Problem> {
     Ok(reply::json(&strict::parse(&body)?))
 }
 
-async fn listen(echo: Echo, max_connections: usize) -> Listener {
+fn listen(echo: Echo, max_connections: usize) -> Listener {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     Listener::start(Offer {
         listen,
@@ -69,7 +69,6 @@ async fn listen(echo: Echo, max_connections: usize) -> Listener {
         max_connections,
         handler: echo,
     })
-    .await
     .unwrap()
 }
 
@@ -101,7 +100,7 @@ fn status(answer: &str) -> &str {
 
 #[tokio::test]
 async fn every_answer_has_a_request_id() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let answer = talk(&listener, post("/", "{}")).await;
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nx-request-id: 01"),
@@ -122,7 +121,7 @@ async fn every_answer_has_a_request_id() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn connections_that_come_at_once_wait_to_be_accepted() {
-    let listener = listen(Echo::default(), 10_000).await;
+    let listener = listen(Echo::default(), 10_000);
     // This thread is the runtime's only one: nothing is accepted before all are there.
     let crowd: Vec<_> = (0..1000)
         .map(|_| {
@@ -137,7 +136,7 @@ async fn connections_that_come_at_once_wait_to_be_accepted() {
 
 #[tokio::test]
 async fn what_hyper_answers_by_itself_is_a_problem_too() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let answer = talk(&listener, "nonsense\r\n\r\n").await;
     assert!(answer.contains("\r\nx-request-id: 01"), "{answer}");
     assert!(
@@ -166,7 +165,7 @@ async fn what_hyper_answers_by_itself_is_a_problem_too() {
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let answer = talk(
         &listener,
         format!("{}{}{}", post("/", "1"), post("/", "[2]"), post("/", "3")),
@@ -182,7 +181,7 @@ async fn pipelined_requests_are_answered_in_order() {
 
 #[tokio::test]
 async fn a_panic_costs_one_answer() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let answer = talk(
         &listener,
         format!("{}{}", post("/panic", ""), post("/", "1")),
@@ -198,7 +197,7 @@ async fn a_panic_costs_one_answer() {
 
 #[tokio::test]
 async fn ten_megabytes_are_too_large_however_they_are_sent() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let body = "x".repeat(10 << 20);
     assert_eq!(status(&talk(&listener, post("/", &body)).await), "413");
     let chunked = format!(
@@ -211,7 +210,7 @@ async fn ten_megabytes_are_too_large_however_they_are_sent() {
 
 #[tokio::test]
 async fn an_answer_before_the_body_is_read_arrives() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     assert_eq!(
         status(&talk(&listener, post("/early", &"x".repeat(10 << 20))).await),
         "401"
@@ -220,7 +219,7 @@ async fn an_answer_before_the_body_is_read_arrives() {
 
 #[tokio::test]
 async fn a_million_header_bytes_are_too_many() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let long = format!(
         "GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
         "y".repeat(1_000_000)
@@ -237,7 +236,7 @@ async fn a_million_header_bytes_are_too_many() {
 
 #[tokio::test]
 async fn what_is_no_http_is_a_bad_request() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     for sent in [
         "\x16\x03\x01\x02\0\x01\0\0\r\n\r\n",
         "GET /\r\n\r\n",
@@ -251,7 +250,7 @@ async fn what_is_no_http_is_a_bad_request() {
 
 #[tokio::test]
 async fn a_truncated_body_is_malformed() {
-    let listener = listen(Echo::default(), 10).await;
+    let listener = listen(Echo::default(), 10);
     let answer = talk(
         &listener,
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"a\":",
@@ -264,7 +263,7 @@ async fn a_truncated_body_is_malformed() {
 #[tokio::test]
 async fn who_leaves_does_not_stop_what_was_understood() {
     let echo = Echo::default();
-    let listener = listen(echo.clone(), 10).await;
+    let listener = listen(echo.clone(), 10);
     let mut stream = TcpStream::connect(listener.address()).await.unwrap();
     stream
         .write_all(post("/wait", "").as_bytes())
@@ -280,7 +279,7 @@ async fn who_leaves_does_not_stop_what_was_understood() {
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_at_once() {
     let echo = Echo::default();
-    let listener = listen(echo.clone(), 1).await;
+    let listener = listen(echo.clone(), 1);
     let mut first = TcpStream::connect(listener.address()).await.unwrap();
     first.write_all(post("/wait", "").as_bytes()).await.unwrap();
     echo.0.entered.notified().await;
@@ -299,7 +298,7 @@ async fn one_connection_too_many_is_told_so_at_once() {
 #[tokio::test]
 async fn stopping_answers_what_is_in_flight_and_nothing_more() {
     let echo = Echo::default();
-    let listener = listen(echo.clone(), 10).await;
+    let listener = listen(echo.clone(), 10);
     let address = listener.address();
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut busy = TcpStream::connect(address).await.unwrap();

@@ -99,7 +99,8 @@ impl Store {
         );
         let limit = limit.clamp(1, LIST_MAX);
         let mut items = Vec::new();
-        for key in self.view().keys(range) {
+        let mut keys = self.view().keys(range);
+        while let Some(key) = keys.next() {
             let id = delivery_id(&key?).ok_or_else(|| damaged("index of deliveries"))?;
             let Some(order) = error::listed(id.order, self.order(id.order))? else {
                 continue;
@@ -107,7 +108,7 @@ impl Store {
             items.extend(listed(&order, id, state));
             if items.len() == limit {
                 return Ok(Page {
-                    next: Some(id),
+                    next: keys.next().map(|_more| id),
                     items,
                 });
             }

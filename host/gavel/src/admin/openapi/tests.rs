@@ -61,6 +61,24 @@ fn every_operation_has_a_name_of_its_own_and_describes_what_its_path_names() {
     }
 }
 
+#[test]
+fn every_parameter_of_a_query_is_described_and_served() {
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        let Some(served) = route::parameters_of(&method, &path) else {
+            continue;
+        };
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let described: BTreeSet<&str> = parameters
+            .map(|parameter| resolved(&document, parameter))
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        let served: BTreeSet<&str> = served.iter().copied().collect();
+        assert_eq!(described, served, "{method} {path}");
+    }
+}
+
 /// What a reference points to, or the value itself.
 fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     match value["$ref"].as_str() {
