@@ -1,5 +1,7 @@
 //! `gavel check`: what is wrong with a market file, without a host.
 
+mod outbound;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use gavel_exchange::{market_change, secrets};
@@ -77,7 +79,8 @@ async fn check(file: &MarketFile) -> Result<Checked, Failure> {
             checked.errors.extend(file.with_lines(refused));
             let between = market_change::verify(&market, &plugins).await;
             checked.errors.extend(file.with_lines(between));
-            let (notes, wrong) = unavailable(&market);
+            let (mut notes, wrong) = unavailable(&market);
+            notes.extend(outbound::unusable(&market));
             checked.errors.extend(file.with_lines(wrong));
             checked.notes = file.with_lines(notes);
             checked.market = Some(market);

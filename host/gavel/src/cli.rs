@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{Size, Span},
@@ -16,6 +16,27 @@ use crate::{
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads this process's arguments; wrong usage ends it with status 2.
+    ///
+    /// A variable that is set to nothing is none, as a compose file leaves those that its own
+    /// environment lacks.
+    pub(crate) fn read() -> Self {
+        let matches = without_empty(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg })
+        .mut_subcommands(without_empty)
 }
 
 /// What there is to do.
@@ -124,9 +145,10 @@ pub(crate) struct DemoArgs {
     /// Leads a second.
     #[arg(long, value_name = "NUMBER", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rate: u32,
-    /// Makes other leads; the same number, the same leads.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    pub(crate) seed: u64,
+    /// Makes other leads; the same number, the same leads [default: 1, and in a folder that was
+    /// used before the time, since leads sold there are known].
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
     /// What is logged, such as `info` or `gavel=debug`.
     #[arg(long, value_name = "FILTER", env = "GAVEL_LOG", default_value = "warn")]
     pub(crate) log: String,

@@ -17,6 +17,7 @@ use gavel_example_solar::{
     market::{EXCLUSIVE, PluginPaths, SECRET_VALUE, SUNLEADS_KEY},
     supplier::{Offers, Suppliers, Told},
 };
+use gavel_exchange::clock;
 use tokio::sync::mpsc;
 
 use self::summary::Summary;
@@ -43,10 +44,11 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let mut stop =
         Stop::listen().map_err(|error| Failure(format!("signals cannot be caught: {error}")))?;
     let plugins = plugins().await?;
-    let buyers = DemoBuyers::start(args.seed)
+    let folder = Folder::make(args.data.as_deref())?;
+    let seed = args.seed.unwrap_or_else(|| usual_seed(&folder));
+    let buyers = DemoBuyers::start(seed)
         .await
         .map_err(|error| Failure(format!("the example buyers cannot listen: {error}")))?;
-    let folder = Folder::make(args.data.as_deref())?;
     let market = write_market(&folder, &buyers, &plugins)?;
     let host = Host::start(config(&folder, market)?).await?;
     introduce(&host, &folder, args);
@@ -54,7 +56,7 @@ pub(crate) async fn run(args: &DemoArgs) -> Result<(), Failure> {
     let (told, mut tells) = mpsc::channel::<Told>(LINES_WAITING_MAX);
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
     let suppliers = Suppliers::new(host.supplier_address());
-    let (offers, rate) = (Offers::new(args.seed), args.rate);
+    let (offers, rate) = (Offers::new(seed), args.rate);
     let selling = tokio::spawn(async move {
         suppliers
             .steady(offers, rate, told, async { drop(stopped.await) })
@@ -175,6 +177,21 @@ fn write_market(
 }
 
 /// The demo's host listens on the usual ports where they are free, and on loopback alone.
+/// The same leads at every first run. In a folder that was used before they would all be
+/// duplicates.
+fn usual_seed(folder: &Folder) -> u64 {
+    if data(folder).exists() {
+        clock::unix_ms()
+    } else {
+        1
+    }
+}
+
+/// Where the host keeps what must survive.
+fn data(folder: &Folder) -> PathBuf {
+    folder.path().join("data")
+}
+
 fn config(folder: &Folder, market: PathBuf) -> Result<Config, Failure> {
     let [supplier, admin] = PORTS.map(|port| {
         let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -186,7 +203,7 @@ fn config(folder: &Folder, market: PathBuf) -> Result<Config, Failure> {
         }
     });
     let args = ServeArgs {
-        data: Some(folder.path().join("data")),
+        data: Some(data(folder)),
         market: Some(market),
         listen: Some(supplier),
         admin_listen: Some(admin),

@@ -44,8 +44,6 @@ mod told;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::cli::{Cli, Command};
 
 // What is kept is copied and dropped page by page, and by many threads at once: glibc's allocator
@@ -55,7 +53,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Wrong usage ends here, with status 2.
-    let command = Cli::parse().command;
+    let command = Cli::read().command;
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

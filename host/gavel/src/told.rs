@@ -44,7 +44,11 @@ pub(crate) fn list(value: &Value) -> impl Iterator<Item = &Value> {
 pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.chars().filter(|letter| !letter.is_control()).collect(),
+        Value::String(text) => text
+            .chars()
+            .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
+            .filter(|letter| !letter.is_control())
+            .collect(),
         other => other.to_string(),
     }
 }
