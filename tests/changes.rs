@@ -315,3 +315,31 @@ async fn a_stopping_host_finishes_what_is_in_flight() {
         .expect("answered before the end");
     assert!(matches!(answer, PostAnswer::Sold { .. }), "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_dry_run_is_one_however_it_is_written_and_no_slip_makes_it_real() {
+    let buyer = buyer(OnPing::never(), OnPost::accept()).await;
+    let host = Host::start(&Market::of([Account::fixed("solo", "20.00", &buyer)])).await;
+    // As it is in force it names its plugins by digest.
+    let in_force = host.get("/market").await["text"].clone();
+    let dearer = in_force.as_str().expect("TOML").replace("20.00", "30.00");
+    let put = async |query: &str| {
+        let path = format!("/market{query}");
+        let sent = host.admin(Method::PUT, &path, dearer.clone(), TOML);
+        let (status, said) = sent.await;
+        (status, said["dry_run"].clone())
+    };
+    for query in ["?dry_run", "?dry_run=", "?dry_run=true"] {
+        assert_eq!(put(query).await, (200, json!(true)), "{query}");
+    }
+    for query in ["?dry-run", "?dryrun=true", "?dry_run=yes"] {
+        assert_eq!(put(query).await.0, 422, "{query}");
+    }
+    let rollback = json!({"revision": 1}).to_string();
+    let path = "/market/rollback?dry_run=true";
+    let rolled_back = host.admin(Method::POST, path, rollback, "application/json");
+    assert_eq!(rolled_back.await.0, 422, "which knows no dry run");
+    assert_eq!(host.get("/market").await["revision"], 1);
+    assert_eq!(put("").await, (200, json!(false)));
+    assert_eq!(host.get("/market").await["revision"], 2);
+}

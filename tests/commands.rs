@@ -187,6 +187,45 @@ async fn the_example_has_no_errors_and_a_secret_that_is_not_here_is_noted() {
 }
 
 #[tokio::test]
+async fn what_could_never_leave_is_noted_with_what_was_meant() {
+    let folder = example();
+    let file = folder.path().join("examples/market.example.toml");
+    let faulty = EXAMPLE
+        .replace("secrets = { SUNCO_KEY =", "secrets = { SUNCO_KYE =")
+        .replace(
+            "hosts = [\"https://leads.sunco.example\"]",
+            "hosts = [\"https://lead.sunco.example\"]",
+        )
+        .replace("ping_url = \"https://rtb", "ping_ulr = \"https://rtb");
+    std::fs::write(&file, faulty).expect("writable");
+    let (status, _, said) = checked(folder.path(), Some("a-key")).await;
+    assert_eq!(status, 1, "a key that the plugin does not know: {said}");
+    let unknown = format!(
+        "examples/market.example.toml:{}: accounts.brightroof.adapter.config.ping_ulr: ",
+        line_of("ping_url =")
+    );
+    let meant = "did you mean ping_url?";
+    let line = |beginning: &str| said.lines().find(|line| line.starts_with(beginning));
+    assert!(
+        line(&unknown).is_some_and(|line| line.contains(meant)),
+        "{said}"
+    );
+    for (key, words) in [
+        ("headers.X-Api-Key", "did you mean SUNCO_KYE?"),
+        ("post_url", "has no \"https://leads.sunco.example\""),
+    ] {
+        let note = format!(
+            "note: examples/market.example.toml:{}: accounts.sunco-west.adapter.config.{key}: ",
+            line_of("adapter = { plugin = \"http-buyer\", config = { post_url")
+        );
+        assert!(
+            line(&note).is_some_and(|line| line.contains(words)),
+            "{note}{words}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_no_host_takes_is_an_error_and_its_value_is_not_shown() {
     let folder = example();
     for (value, why) in [

@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gavel_example_solar::{
     buyers::{OnPing, OnPost},
-    supplier::{Ping, PostAnswer, SupplierError},
+    supplier::{Ping, PingAnswer, PostAnswer, SupplierError},
 };
 use serde_json::json;
 
-use crate::harness::{Account, CAMPAIGN, Host, Market, buyer, personal, pinged};
+use crate::harness::{Account, CAMPAIGN, Host, Market, buyer, personal, pinged, within};
 
 fn code(error: &SupplierError) -> (u16, String) {
     let problem = error
@@ -112,6 +112,36 @@ async fn a_ping_that_repeats_its_key_gets_the_first_answer_at_once_too() {
         .await
         .expect_err("another request");
     assert_eq!(code(&error), (422, "idempotency_key_reused".to_owned()));
+}
+
+#[tokio::test]
+async fn a_repeat_that_cannot_wait_for_the_first_is_told_so_and_recorded() {
+    let buyer = buyer(
+        OnPing::bid("20.00").after(Duration::from_millis(500)),
+        OnPost::accept(),
+    )
+    .await;
+    let host = Host::start(&Market::of([Account::bidding("one", &buyer)])).await;
+    let ping = |tmax_ms| Ping {
+        lead: pinged(),
+        tmax_ms,
+        idempotency_key: Some("click-3".into()),
+        ..Ping::default()
+    };
+    let supplier = host.supplier();
+    let repeated = async {
+        within("the first is asked", buyer.wait_for_pings(1)).await;
+        supplier.ping(CAMPAIGN, &ping(Some(60))).await
+    };
+    let first = ping(None);
+    let (first, repeated) = tokio::join!(supplier.ping(CAMPAIGN, &first), repeated);
+    assert!(matches!(first, Ok(PingAnswer::Bid { .. })), "{first:?}");
+    let Ok(PingAnswer::NoBid { ping_id, reason }) = repeated else {
+        panic!("it has less time: {repeated:?}")
+    };
+    assert_eq!(reason, "no_time");
+    assert_eq!(host.outcome(&ping_id, "one").await, "no_time");
+    assert_eq!(buyer.counts().pings, 1);
 }
 
 #[tokio::test]

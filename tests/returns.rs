@@ -207,6 +207,8 @@ async fn returns_come_page_by_page() {
     let (_, first) = host.sell().await;
     let (_, second) = host.sell_another().await;
     host.give_back(&first, "First.").await;
+    // Those of one millisecond have no order.
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     host.give_back(&second, "Second.").await;
     let page = host.get("/returns?limit=1").await;
     assert_eq!(page["items"][0]["reason"], "Second.");

@@ -130,6 +130,12 @@ impl Room {
     }
 }
 
+/// Whether a call ended for the time that it held a thread, and not for what it computed.
+pub(crate) fn was_held_up(stop: &Stop, meter: &Meter) -> bool {
+    let interrupted = |error: &wasmtime::Error| error.downcast_ref() == Some(&Trap::Interrupt);
+    matches!(stop, Stop::Wasm(error) if interrupted(error)) && meter.used() < meter.limit()
+}
+
 /// Which kind of fault it is, and what happened in words.
 pub(crate) fn explained(stop: &Stop, refused: Option<&str>, meter: &Meter) -> (FaultKind, String) {
     match stop {
@@ -186,5 +192,23 @@ fn kind_of(error: &wasmtime::Error, refused: bool) -> FaultKind {
         FaultKind::Trap
     } else {
         FaultKind::Output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::Watch;
+
+    #[test]
+    fn a_machine_that_is_busy_is_told_from_a_plugin_that_computes() {
+        let interrupted = || Stop::Wasm(Trap::Interrupt.into());
+        let spare = Meter::new(Duration::from_secs(1), Watch::Caller);
+        let spent = Meter::new(Duration::ZERO, Watch::Caller);
+        assert!(was_held_up(&interrupted(), &spare));
+        assert!(!was_held_up(&interrupted(), &spent));
+        let trapped = Stop::Wasm(Trap::UnreachableCodeReached.into());
+        assert!(!was_held_up(&trapped, &spare));
+        assert!(!was_held_up(&Stop::Said("no".into()), &spare));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         adapter::exports::gavel::buyer::adapter,
         filter::exports::gavel::buyer::{about, filter},
     },
-    call::{Broken, Stop, explained},
+    call::{Broken, Stop, explained, was_held_up},
     limits::{CROSSING_MAX_BYTES, HANDLES_MAX, REUSED_GROWN_SHARE},
     meter::{Meter, Watch},
     plugin::Kind,
@@ -244,6 +244,11 @@ impl Live {
             log,
             lines_dropped,
         }
+    }
+
+    /// Whether it was not the plugin that took too long but a machine busy with others.
+    pub(crate) fn was_held_up(&self, stop: &Stop) -> bool {
+        was_held_up(stop, &self.store.data().meter)
     }
 
     /// Whether it was opened with this configuration.

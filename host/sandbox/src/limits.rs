@@ -89,6 +89,10 @@ pub const TICK: Duration = Duration::from_millis(1);
 /// As long again it may wait inside a host function, where it holds no thread but a place.
 pub const WALL_PER_CPU: u32 = 10;
 
+/// How often a plugin is asked, where nobody waits for the answer, while a busy machine ends its
+/// calls although they had processor time left: a market is not refused for that.
+pub(crate) const BUSY_TRIES: u32 = 3;
+
 /// How often the gate looks at a plugin that waits: it has no executor whose timer would.
 pub(crate) const GATE_WATCH: Duration = Duration::from_millis(5);
 

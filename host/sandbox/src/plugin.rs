@@ -22,6 +22,7 @@ use crate::{
     error::ConfigRefused,
     fault::{Fault, FaultKind},
     instance::{Checked, Live},
+    limits::BUSY_TRIES,
     meter::Watch,
     question::{Ping, Post, Qualify, Question},
     reused::PluginId,
@@ -150,11 +151,19 @@ impl Plugin {
             message: broken.refusal(),
             suggestion: None,
         };
-        let place = self.0.sandbox.room().soon().await;
+        let place = self.0.sandbox.room().whenever().await;
         let _place = place.ok_or_else(|| refused(Broken::overloaded()))?;
-        let mut live = self.fresh(&call);
-        let opened = live.only_open(&self.0.checked, &call).await;
-        opened.map_err(|stop| refused(live.stopped(&stop)))
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut live = self.fresh(&call);
+            let Err(stop) = live.only_open(&self.0.checked, &call).await else {
+                return Ok(());
+            };
+            if tries == BUSY_TRIES || !live.was_held_up(&stop) {
+                return Err(refused(live.stopped(&stop)));
+            }
+        }
     }
 
     /// Asks a filter about a pinged lead.

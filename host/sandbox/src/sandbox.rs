@@ -19,12 +19,12 @@ use wasmtime::{
 
 use crate::{
     bindings::filter::gavel::buyer::{leads, logging},
-    call::{Broken, Room},
+    call::{Broken, Room, Stop},
     error::{GateError, SandboxError},
     fault::FaultKind,
     gate::{self, Names},
     instance::{LOOK_UP, Live},
-    limits::{GATE_WATCH, SandboxSettings},
+    limits::{BUSY_TRIES, GATE_WATCH, SandboxSettings},
     meter::Watch,
     plugin::Plugin,
     report::{GateReport, Gated},
@@ -151,7 +151,9 @@ impl Sandbox {
                 return Err(GateError::NotInstantiable(why));
             }
             gate::check_size(component)?;
-            let started = block_on(live.begin_plugin(&checked));
+            let started = self.asked(&limits, &mut live, |live| {
+                block_on(live.begin_plugin(&checked))
+            });
             let about = started.map_err(|stop| refused_start(&live.stopped(&stop), name))?;
             let found = format!(
                 "{} bytes of memory of {}, {:?} of processor time of {:?}",
@@ -163,8 +165,15 @@ impl Sandbox {
             Ok((about, found))
         })?;
         let about = report.step("describe", |_| {
-            live.begin(&limits, Watch::Caller);
-            let said = block_on(live.describe(&about));
+            let mut about = Some(about);
+            let said = self.asked(&limits, &mut live, |live| {
+                let about = match about.take() {
+                    Some(about) => about,
+                    None => block_on(live.begin_plugin(&checked))?,
+                };
+                live.begin(&limits, Watch::Caller);
+                block_on(live.describe(&about))
+            });
             let said = said.map_err(|stop| {
                 let broken = live.stopped(&stop);
                 GateError::BadDescribe(how_to_raise(broken.kind, name, broken.in_words()))
@@ -174,6 +183,24 @@ impl Sandbox {
             Ok((about, found))
         })?;
         Ok(Plugin::new(self, (name, digest, limits), checked, about))
+    }
+
+    /// Asks a plugin at the gate, again in a new instance where a busy machine held it up.
+    fn asked<T>(
+        &self,
+        limits: &CallLimits,
+        live: &mut Live,
+        mut ask: impl FnMut(&mut Live) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        for _ in 1..BUSY_TRIES {
+            match ask(live) {
+                Err(stop) if live.was_held_up(&stop) => {
+                    *live = Live::new(&self.0.engine, limits, Watch::Caller);
+                }
+                asked => return asked,
+            }
+        }
+        ask(live)
     }
 
     /// The largest upload that the gate takes, in bytes.
