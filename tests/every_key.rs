@@ -99,7 +99,7 @@ campaigns.*.ping.profit_percent_of             tests/model.rs                   
 campaigns.*.ping.qualify_all_criteria          tests/model.rs                            the_host_and_the_plain_reading_of_the_rules_agree
 campaigns.*.ping.required                      tests/bad_input.rs                        a_missing_lead_field_or_order_is_named
 campaigns.*.post.deadline                      tests/keeping.rs                          a_post_is_answered_by_its_deadline_and_what_is_out_is_unconfirmed
-campaigns.*.post.on_changed                    tests/repeats.rs                          a_pinged_field_that_changed_is_named_and_settles_nothing
+campaigns.*.post.on_changed                    tests/repeats.rs                          a_pinged_field_that_changed_may_stand_as_it_was_pinged_with_a_warning
 campaigns.*.post.reject_for_not_delivered      tests/selling.rs                          a_campaign_that_does_not_wait_accepts_at_once_and_retries_in_the_background
 campaigns.*.post.required                      tests/direct.rs                           every_fault_of_a_direct_post_is_told_at_once_and_none_settles_it
 campaigns.*.post.scan_for_coverage             tests/model.rs                            the_host_and_the_plain_reading_of_the_rules_agree

@@ -408,7 +408,11 @@ async fn limits_are_told_and_what_is_answered_beyond_them_is_described() {
             "1 ping a second",
             "rate_limited",
         ),
-        ("caps = { total = 1 }", "", "campaign_cap_reached"),
+        (
+            "caps = { total = 1 }",
+            "campaign_cap_reached",
+            "campaign_cap_reached",
+        ),
     ] {
         let (host, _buyer) = host_on(&format!("cost = {{ per_lead = \"5.00\" }}\n{limit}")).await;
         assert!(page(&host).await.contains(told));

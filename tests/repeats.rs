@@ -193,6 +193,33 @@ async fn a_pinged_field_that_changed_is_named_and_settles_nothing() {
 }
 
 #[tokio::test]
+async fn a_pinged_field_that_changed_may_stand_as_it_was_pinged_with_a_warning() {
+    let buyer = buyer(OnPing::bid("20.00"), OnPost::accept()).await;
+    let market = Market::of([Account::bidding("one", &buyer)]).post("on_changed = \"keep_pinged\"");
+    let mut host = Host::start(&market).await;
+    let order = host.order().await;
+    let mut lead = personal();
+    lead.insert("zip".into(), json!("10001"));
+    let body = json!({"ping_order_id": order, "lead": lead});
+    let path = format!("/v1/campaigns/{CAMPAIGN}/post");
+    let (status, sold) = host.send(&path, body.clone()).await;
+    assert_eq!((status, &sold["status"]), (200, &json!("sold")), "{sold}");
+    let warnings = sold["warnings"].as_array().expect("a list");
+    assert_eq!(
+        (warnings.len(), &warnings[0]["field"], &warnings[0]["code"]),
+        (1, &json!("zip"), &json!("field_changed"))
+    );
+    assert!(!sold.to_string().contains("10001"), "{sold}");
+    assert_eq!(
+        buyer.posts()[0].request.field("zip"),
+        Some("90210"),
+        "the pinged value stands"
+    );
+    host.kill_and_restart().await;
+    assert_eq!(host.send(&path, body).await, (200, sold), "and so later");
+}
+
+#[tokio::test]
 async fn an_order_past_its_window_is_gone() {
     let buyer = buyer(OnPing::bid("20.00"), OnPost::accept()).await;
     let market = Market::of([Account::bidding("one", &buyer).with("caps = { total = 1 }")])

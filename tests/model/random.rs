@@ -305,9 +305,12 @@ fn market(rng: &mut SmallRng, prefix: String) -> Market {
     }
 }
 
-/// The same market after an operator's change: caps, budgets, holds and statuses.
+/// The same market after an operator's change: caps, budgets, holds and statuses, and of some
+/// accounts and campaigns every term. An order is posted by those that quoted it.
 fn changed(rng: &mut SmallRng, before: &Market) -> Market {
     let mut market = before.clone();
+    // Of its own, so that what a seed makes otherwise does not depend on it.
+    let mut terms = SmallRng::seed_from_u64(!rng.clone().random::<u64>());
     for account in &mut market.accounts {
         if rng.random_bool(0.3) {
             account.active = rng.random_bool(0.6);
@@ -323,7 +326,36 @@ fn changed(rng: &mut SmallRng, before: &Market) -> Market {
             campaign.active = rng.random_bool(0.8);
         }
     }
+    for account in &mut market.accounts {
+        if terms.random_bool(0.3) {
+            *account = other_terms(&mut terms, account);
+        }
+    }
+    let accounts = market.accounts.len();
+    for before in &mut market.campaigns {
+        if terms.random_bool(0.3) {
+            *before = Campaign {
+                supplier: before.supplier,
+                direct: before.direct,
+                active: before.active,
+                ..campaign(&mut terms, 1, accounts)
+            };
+        }
+    }
     market
+}
+
+/// The same buyer's account, who says what it said, on other terms.
+fn other_terms(rng: &mut SmallRng, before: &Account) -> Account {
+    Account {
+        buyer: before.buyer,
+        active: before.active,
+        price: before.price,
+        asks: before.asks,
+        shades: before.shades.clone(),
+        script: before.script,
+        ..account(rng, 1)
+    }
 }
 
 /// A person: the same one is written in several ways.

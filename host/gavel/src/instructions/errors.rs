@@ -269,13 +269,17 @@ pub(super) const NO_BID: &[Word] = &[
     ),
 ];
 
-/// Why a post is answered `rejected`; of a direct post also what is in [`NO_BID`].
-pub(super) const REJECTED: &[Word] = &[
+/// Why a post is answered `rejected` once it was tried to deliver it: where its supplier waits.
+pub(super) const NOT_DELIVERED: &[Word] = &[
     word("not_delivered", "Nobody took it. The lead is yours again."),
     word(
         "delivery_unconfirmed",
         "It may have been delivered, and nobody knows yet. You are not paid; do not sell it as if nobody had it.",
     ),
+];
+
+/// Why a post is answered `rejected` before; of a direct post also what is in [`NO_BID`].
+pub(super) const NOT_TAKEN: &[Word] = &[
     word("duplicate", "It was taken before."),
     word(
         "no_coverage",
@@ -345,12 +349,12 @@ mod tests {
         known(NO_BID, |word| {
             serde_json::from_value::<NoBidReason>(word).is_ok()
         });
-        known(REJECTED, |word| {
-            serde_json::from_value::<RejectReason>(word).is_ok()
-        });
-        assert_eq!(
-            (FIELD_CODES.len(), NO_BID.len(), REJECTED.len()),
-            (10, 7, 5)
-        );
+        for table in [NOT_DELIVERED, NOT_TAKEN] {
+            known(table, |word| {
+                serde_json::from_value::<RejectReason>(word).is_ok()
+            });
+        }
+        assert_eq!((FIELD_CODES.len(), NO_BID.len()), (10, 7));
+        assert_eq!((NOT_DELIVERED.len(), NOT_TAKEN.len()), (2, 3));
     }
 }

@@ -99,8 +99,13 @@ impl Instructions {
         json!({"status": "accepted", "lead_id": lead(), "payout": AMOUNT, "currency": self.contract.currency})
     }
 
-    pub(super) fn example_rejected() -> Value {
-        json!({"status": "rejected", "lead_id": lead(), "reason": "not_delivered"})
+    pub(super) fn example_rejected(&self) -> Value {
+        let reason = if self.contract.waits {
+            "not_delivered"
+        } else {
+            "duplicate"
+        };
+        json!({"status": "rejected", "lead_id": lead(), "reason": reason})
     }
 
     pub(super) fn example_status(&self) -> Value {

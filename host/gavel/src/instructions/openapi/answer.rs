@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::instructions::{
     Instructions,
-    errors::{self, Error, FIELD_CODES, NO_BID, Operation, REJECTED, Word},
+    errors::{self, Error, FIELD_CODES, NO_BID, NOT_DELIVERED, NOT_TAKEN, Operation, Word},
 };
 
 /// `200` with an answer of this schema.
@@ -194,11 +194,12 @@ fn ping_answer() -> Value {
     ])
 }
 
+/// Of any lead of the campaign's: one that was posted while its supplier waited, too.
 fn reasons(instructions: &Instructions) -> Value {
     if instructions.is_direct() {
-        words(&[REJECTED, NO_BID])
+        words(&[NOT_DELIVERED, NOT_TAKEN, NO_BID])
     } else {
-        words(&[REJECTED])
+        words(&[NOT_DELIVERED, NOT_TAKEN])
     }
 }
 

@@ -186,7 +186,7 @@ fn post_answers(instructions: &Instructions) -> Value {
         &[
             ("sold", instructions.example_sold()),
             ("accepted", instructions.example_accepted()),
-            ("rejected", Instructions::example_rejected()),
+            ("rejected", instructions.example_rejected()),
         ],
     );
     let link =

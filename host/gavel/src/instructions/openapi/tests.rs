@@ -82,7 +82,7 @@ fn every_example_satisfies_its_schema() {
         }
         check("PostAnswer", &of.example_sold());
         check("PostAnswer", &of.example_accepted());
-        check("PostAnswer", &Instructions::example_rejected());
+        check("PostAnswer", &of.example_rejected());
         check("LeadStatus", &of.example_status());
         check("Problem", &of.example_problem());
     }

@@ -84,7 +84,7 @@ pub(super) fn duplicates(of: &Instructions) -> Markup {
     html! {
         @match &contract.same_lead {
             Some(same) => {
-                p { (words::same_lead(same)) " Values are compared as they are kept (see " a href="#values" { "how values are read" } "), and an absent one equals nothing. A duplicate is answered " code { "rejected" } " with the reason " code { "duplicate" } "." }
+                p { (words::same_lead(same)) " Values are compared as they are kept (see " a href="#values" { "how values are read" } "), e-mail addresses in lower case, and an absent one equals nothing. A duplicate is answered " code { "rejected" } " with the reason " code { "duplicate" } "." }
             }
             None => { p { "This campaign compares no fields with earlier leads." } }
         }
@@ -114,7 +114,7 @@ pub(super) fn limits(of: &Instructions) -> Markup {
                 @match contract.rate_limit {
                     Some(limit) => {
                         (words::count(limit.per_second.get().into(), if of.is_direct() { "direct post" } else { "ping" })) " a second, "
-                        (limit.burst) " at once after a pause; tests are not counted"
+                        (limit.burst) " at once after a pause; tests have the same limit, of their own"
                     }
                     None => { "no limit is set for this campaign" }
                 }

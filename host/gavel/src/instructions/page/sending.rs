@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::parts;
 use crate::instructions::{
     Instructions,
-    errors::{NO_BID, REJECTED},
+    errors::{NO_BID, NOT_DELIVERED, NOT_TAKEN},
     words,
 };
 
@@ -98,10 +98,10 @@ pub(super) fn ping(of: &Instructions) -> Markup {
                     "Nothing personal belongs into a ping. "
                     @for (at, term) in personal.iter().enumerate() { @if at > 0 { ", " } code { (term.spec.name) } }
                     @if drops { " are dropped unread." } @else { " are refused." }
-                    " So is text that looks like an e-mail address, a telephone number or a social security number."
                 }
             }
         }
+        p { "A text that looks like an e-mail address, a telephone number or a social security number is refused, in the " code { "sub_id" } " too." }
         h3 { "The lead’s fields" }
         (parts::fields(contract.terms.iter().filter(|term| !term.spec.personal), |term| term.at_ping))
         (unknown_fields(of))
@@ -113,6 +113,7 @@ pub(super) fn ping(of: &Instructions) -> Markup {
         }
         h3 { "Example" }
         (parts::request("ping", "ping", &of.example_ping()))
+        (parts::lacking(&of.examples.ping.lacking))
         h3 { "Answers" }
         p { span.status { "200" } " – understood, and somebody bids. The order is yours to post to until " code { "expires_at" }
             "; " code { "bid" } " is what you are paid, " code { "deliveries" } " how many buyers it goes to." }
@@ -156,6 +157,7 @@ pub(super) fn post(of: &Instructions) -> Markup {
         ]))
         h3 { "Example" }
         (parts::request("post", "post", &of.example_post()))
+        (parts::lacking(&of.examples.post.lacking))
         (answers(of))
     }
 }
@@ -175,6 +177,7 @@ pub(super) fn direct(of: &Instructions) -> Markup {
         (parts::controls(&ping_controls(of, false)))
         h3 { "Example" }
         (parts::request("direct", "direct", &of.example_direct_post()))
+        (parts::lacking(&of.examples.post.lacking))
         (answers(of))
     }
 }
@@ -182,11 +185,12 @@ pub(super) fn direct(of: &Instructions) -> Markup {
 /// The answers to a post of either kind.
 fn answers(of: &Instructions) -> Markup {
     let contract = &of.contract;
-    let reasons: &[&[_]] = if of.is_direct() {
-        &[REJECTED, NO_BID]
-    } else {
-        &[REJECTED]
-    };
+    let delivered = contract.waits.then_some(NOT_DELIVERED);
+    let offered = of.is_direct().then_some(NO_BID);
+    let reasons: Vec<_> = [delivered, Some(NOT_TAKEN), offered]
+        .into_iter()
+        .flatten()
+        .collect();
     html! {
         h3 { "Answers" }
         @if contract.waits {
@@ -199,8 +203,8 @@ fn answers(of: &Instructions) -> Markup {
             (parts::answer("post", &of.example_accepted()))
         }
         p { span.status { "200" } " – " code { "rejected" } ". You are not paid for it." }
-        (parts::answer("post", &Instructions::example_rejected()))
-        (parts::glossary("Reason of rejected", reasons))
+        (parts::answer("post", &of.example_rejected()))
+        (parts::glossary("Reason of rejected", &reasons))
         p { code { "warnings" } ", a list of " code { "field" } ", " code { "code" } " and " code { "message" } ", stands in an answer where there is something that you should know. Every other status is an " a href="#errors" { "error" } "." }
     }
 }
