@@ -275,7 +275,14 @@ impl Reference {
         }
         let owner = Owner::Account(bid.account);
         if !is_test && !has_room && self.room(owner, Some(bid.amount)).is_err() {
-            return self.orders[at].put(place, At::PassedOver("lost_room"));
+            let order = &mut self.orders[at];
+            let asked_for = order.delivery(place).is_some_and(|one| one.asked_for);
+            let state = if asked_for {
+                At::Failed
+            } else {
+                At::PassedOver("lost_room")
+            };
+            return order.put(place, state);
         }
         let taken = self.taken(owner);
         let order = &mut self.orders[at];

@@ -308,6 +308,10 @@ impl Order {
             .get(usize::from(bid))
             .ok_or(BeginRefused::NoSuchBid)?
             .amount;
+        // What an operator asked for and had no room can be asked for again.
+        let waits_for_room = self
+            .delivery(bid)
+            .is_some_and(|delivery| delivery.asked_for);
         let before = self.owed();
         self.put(bid, on_unconfirmed, now_ms, |delivery| match end {
             End::Accepted { price } => sell(delivery, offered, price),
@@ -320,7 +324,10 @@ impl Order {
                 delivery.code = code;
             }
             End::PassedOver { outcome, code } => {
-                delivery.state = DeliveryState::PassedOver(outcome);
+                delivery.state = match outcome {
+                    Outcome::LostRoom if waits_for_room => DeliveryState::Failed,
+                    outcome => DeliveryState::PassedOver(outcome),
+                };
                 delivery.code = code;
             }
             End::Unreachable {

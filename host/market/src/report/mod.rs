@@ -26,10 +26,10 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::AddAssign,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -49,6 +49,10 @@ pub const CODES_KEPT: usize = 50;
 /// What stands for everything that is not kept apart.
 pub const OTHER: &str = "(other)";
 
+/// The zones that markets are read with: in which hour something counts may not depend on the
+/// machine.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
 /// The hours that sums are kept in: those of a zone's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hours(TimeZone);
@@ -59,9 +63,9 @@ impl Hours {
         Self(zone.clone())
     }
 
-    /// Of the zone of this IANA name; of UTC where it is unknown.
+    /// Of the zone of this IANA name, as markets are read; of UTC where it is unknown.
     pub fn named(name: &str) -> Self {
-        Self(TimeZone::get(name).unwrap_or(TimeZone::UTC))
+        Self(ZONES.get(name).unwrap_or(TimeZone::UTC))
     }
 
     /// The zone's IANA name.

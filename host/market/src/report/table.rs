@@ -261,6 +261,9 @@ impl Table {
     pub fn finish(mut self) -> (Vec<Row>, Measures) {
         if self.by.is_empty() {
             self.rows.entry(Vec::new()).or_default();
+        } else {
+            // A cost that was owed to nobody's sale at first, and was then put to one.
+            self.rows.retain(|_, sums| *sums != Measures::default());
         }
         let mut rows: Vec<_> = self.rows.into_iter().collect();
         rows.sort_by(|(one, _), (other, _)| compare(one, other));

@@ -388,6 +388,15 @@ fn what_an_operator_asks_for_needs_a_place_and_no_requirement() {
     order.retry_by_hand(1, NOW_MS + 6).expect("failed");
     let next = order.next(&terms, &[], NOW_MS + 6);
     assert_eq!(next, Next::Deliver(vec![1]));
+    // Without room in its caps it can be asked for again.
+    let full = End::PassedOver {
+        outcome: Outcome::LostRoom,
+        code: None,
+    };
+    order
+        .end(1, full, OnUnconfirmed::Stop, NOW_MS + 6)
+        .expect("not begun");
+    order.retry_by_hand(1, NOW_MS + 6).expect("failed");
     // Once: what follows by itself is as before.
     let again = used_up(Some(NOW_MS + 8));
     order
