@@ -37,7 +37,7 @@
 //! - A test is ranked as though nobody had had a turn yet.
 //! - An account was last held for at the latest moment at which it took room, released or not.
 //! - `partial_loss` is judged when the lead is answered `sold`, or has nothing left to try, by
-//!   an erasure, too.
+//!   an erasure, too; while a delivery is unconfirmed, when the last of them is settled.
 //! - An operator's settlement as sold ends a stop as one as not sold does: other places go on.
 //! - A delivery was sold when its buyer, or the operator, said so: that names the month in which
 //!   a return is counted.

@@ -235,10 +235,13 @@ impl Exchange {
             Settlement::Sold(price) => Some(price),
             Settlement::NotSold => None,
         };
+        let order = self.0.store.order(id.order)?;
+        let order = order.ok_or(OperatorRefused::NotFound)?;
+        let terms = recover::terms_of(&self.0, &order).await;
         let order = self
             .0
             .store
-            .settle_delivery(id, sold, clock::unix_ms())
+            .settle_delivery(id, sold, terms, clock::unix_ms())
             .await
             .map_err(|error| match error {
                 ChangeError::NotFound | ChangeError::Refused(SettleRefused::NotFound) => {

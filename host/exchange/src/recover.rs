@@ -201,7 +201,7 @@ async fn give_up(inner: &Arc<Inner>, order: &Order, terms: Terms) -> Result<(), 
 
 /// An order's terms: those of its campaign where its revision is to be had, which says of an erased
 /// lead, too, whether what was sold of it is a partial loss.
-async fn terms_of(inner: &Arc<Inner>, order: &Order) -> Terms {
+pub(crate) async fn terms_of(inner: &Arc<Inner>, order: &Order) -> Terms {
     let revision = inner.revision(order.revision).await.ok();
     let campaign = revision
         .as_ref()

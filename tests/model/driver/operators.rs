@@ -22,9 +22,10 @@ impl Driver<'_> {
             Settle::SoldAt(price) => Some(Some(amount(price))),
             Settle::NotSold => None,
         };
+        let terms = self.orders[at].terms.clone();
         match self
             .store
-            .settle_delivery(self.delivery(at, place), sold, self.now_ms)
+            .settle_delivery(self.delivery(at, place), sold, terms, self.now_ms)
             .await
         {
             Ok(order) => Ok(self.told_of(&order)),

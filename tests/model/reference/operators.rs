@@ -31,6 +31,10 @@ impl Reference {
         if !doubtful && matches!(order.state, State::Sold | State::Rejected) {
             order.finished = true;
         }
+        if !doubtful && order.state == State::Sold {
+            let campaign = &self.markets[order.market].campaigns[order.campaign];
+            order.mark_partial_loss(campaign, &self.markets);
+        }
         if order.state == State::Rejected {
             order.release_what_is_not_with_a_buyer();
         }

@@ -365,7 +365,9 @@ impl Reference {
             order.state = State::Sold;
             order.answer = Some(("sold".into(), format!("{} to {}", order.cost, sold.len())));
         }
-        order.mark_partial_loss(campaign, markets);
+        if !doubtful {
+            order.mark_partial_loss(campaign, markets);
+        }
         order.release_what_is_not_with_a_buyer();
         self.book(at, &sold, Decimal::ZERO);
     }

@@ -416,7 +416,9 @@ impl Order {
         if let Some(post) = &mut self.post {
             post.finished = !unconfirmed;
         }
-        self.mark_partial_loss(terms);
+        if !unconfirmed {
+            self.mark_partial_loss(terms);
+        }
         let sold: Vec<u16> = self
             .deliveries()
             .iter()
@@ -461,11 +463,13 @@ impl Order {
     }
 
     /// An operator says how an unconfirmed delivery ended; once. `sold` is the price, none
-    /// for the bid; the outer `None` says that it was not sold.
+    /// for the bid; the outer `None` says that it was not sold. With the last of a sold lead's it
+    /// is known what its buyers pay in the end.
     pub fn settle_by_hand(
         &mut self,
         bid: u16,
         sold: Option<Option<Money>>,
+        terms: &Terms,
         now_ms: u64,
     ) -> Result<Vec<Entry>, SettleRefused> {
         let offered = self
@@ -502,6 +506,9 @@ impl Order {
             post.settled_at_ms = Some(now_ms);
             // An accepted lead goes on, and of one that is being answered more may come.
             post.finished |= !open && matches!(self.state, OrderState::Sold | OrderState::Rejected);
+        }
+        if !open && self.state == OrderState::Sold {
+            self.mark_partial_loss(terms);
         }
         // While the post is still being answered, `settle` books whatever is sold by then.
         let books = sold.is_some() && self.state != OrderState::Posting;

@@ -438,10 +438,13 @@ fn rows_come_in_order_and_what_has_no_name_comes_last() {
         },
         account("a"),
     ];
-    for line in lines {
-        table
-            .add_accounts(&place(0, "solar"), [(line, Measures::default())])
-            .unwrap();
+    let one = Measures {
+        pings: 1,
+        ..Measures::default()
+    };
+    let nothing = (account("c"), Measures::default());
+    for line in lines.map(|line| (line, one)).into_iter().chain([nothing]) {
+        table.add_accounts(&place(0, "solar"), [line]).unwrap();
     }
     let (rows, _) = table.finish();
     let texts: Vec<_> = rows

@@ -199,11 +199,12 @@ impl Store {
         &self,
         id: DeliveryId,
         sold: Option<Option<Money>>,
+        terms: Terms,
         now_ms: u64,
     ) -> Result<Order, ChangeError<SettleRefused>> {
         self.transition(id.order, move |order, _| {
             order
-                .settle_by_hand(id.bid, sold, now_ms)
+                .settle_by_hand(id.bid, sold, &terms, now_ms)
                 .map_err(ChangeError::Refused)
         })
         .await

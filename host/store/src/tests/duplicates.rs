@@ -101,7 +101,7 @@ async fn an_unconfirmed_delivery_keeps_its_lead_known() {
         bid: 0,
     };
     store
-        .settle_delivery(delivery, None, NOW_MS)
+        .settle_delivery(delivery, None, sample::terms(), NOW_MS)
         .await
         .expect("settled");
     assert!(!store.knows(PHONE));

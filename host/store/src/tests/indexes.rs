@@ -218,6 +218,7 @@ async fn take(store: &Store, step: Step) {
                             bid,
                         },
                         sold.then_some(None),
+                        sample::terms(),
                         NOW_MS,
                     )
                     .await,

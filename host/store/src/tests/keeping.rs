@@ -243,7 +243,7 @@ async fn an_unconfirmed_delivery_keeps_its_lead() {
     assert!(store.personal(id.lead()).is_some());
     let delivery = gavel_market::ids::DeliveryId { order: id, bid: 0 };
     store
-        .settle_delivery(delivery, None, late_ms)
+        .settle_delivery(delivery, None, sample::terms(), late_ms)
         .await
         .expect("settled by hand");
     assert_eq!(erase(&store, late_ms + RETENTION_MS - 1).await, 0);

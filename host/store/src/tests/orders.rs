@@ -173,11 +173,13 @@ async fn an_unconfirmed_delivery_is_settled_by_hand_once() {
     assert_eq!(rejected.state, OrderState::Rejected);
     let delivery = DeliveryId { order: id, bid: 0 };
     store
-        .settle_delivery(delivery, Some(None), NOW_MS)
+        .settle_delivery(delivery, Some(None), sample::terms(), NOW_MS)
         .await
         .expect("settled by hand");
     assert_eq!(
-        store.settle_delivery(delivery, Some(None), NOW_MS).await,
+        store
+            .settle_delivery(delivery, Some(None), sample::terms(), NOW_MS)
+            .await,
         Err(ChangeError::Refused(SettleRefused::AlreadySettled))
     );
     let entries = store.ledger(id.lead()).expect("readable");

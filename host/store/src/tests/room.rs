@@ -122,7 +122,12 @@ async fn an_unconfirmed_delivery_keeps_its_room_until_it_is_settled() {
     assert_eq!(today(&store, &account(0)), (0, 1));
     assert_eq!(today(&store, &campaign()), (0, 1));
     store
-        .settle_delivery(DeliveryId { order: id, bid: 0 }, None, NOW_MS)
+        .settle_delivery(
+            DeliveryId { order: id, bid: 0 },
+            None,
+            sample::terms(),
+            NOW_MS,
+        )
         .await
         .expect("settled");
     assert_eq!(today(&store, &account(0)), (0, 0));

@@ -78,7 +78,7 @@ fn take(order: &mut Order, terms: &Terms, step: &Step, at_ms: u64) -> bool {
         }
         Step::Crash => drop(order.give_up_in_flight(at_ms)),
         Step::SettleByHand(bid, sold) => {
-            drop(order.settle_by_hand(bid, sold.then_some(None), at_ms));
+            drop(order.settle_by_hand(bid, sold.then_some(None), terms, at_ms));
         }
         Step::Retry(bid) => drop(order.retry_by_hand(bid, at_ms)),
         Step::Finish => finish(order, terms, at_ms),
@@ -111,7 +111,7 @@ fn wind_up(order: &mut Order, terms: &Terms) -> Vec<Taking> {
         finish(order, terms, at_ms);
     }
     for bid in 0..5 {
-        drop(order.settle_by_hand(bid, None, at_ms));
+        drop(order.settle_by_hand(bid, None, terms, at_ms));
     }
     if order.state == OrderState::Accepted {
         // What waits to be tried again would go on: it is given up first.

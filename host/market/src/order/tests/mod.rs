@@ -211,7 +211,7 @@ fn an_unconfirmed_delivery_stops_everything_until_it_is_settled() {
         })
     );
     let entries = order
-        .settle_by_hand(0, Some(None), NOW_MS + 6)
+        .settle_by_hand(0, Some(None), &terms, NOW_MS + 6)
         .expect("unconfirmed");
     // The supplier was told `rejected`: revenue alone.
     assert_eq!(totals(&entries), (money("20"), Money::ZERO));
@@ -220,7 +220,7 @@ fn an_unconfirmed_delivery_stops_everything_until_it_is_settled() {
         Some(vec![Mark::UnpaidSupplier])
     );
     assert_eq!(
-        order.settle_by_hand(0, None, NOW_MS + 7),
+        order.settle_by_hand(0, None, &terms, NOW_MS + 7),
         Err(SettleRefused::AlreadySettled)
     );
 }
@@ -249,7 +249,7 @@ fn settling_an_accepted_leads_delivery_as_not_sold_lets_it_go_on() {
     assert_eq!(order.next(&terms, &[], NOW_MS + 4), Next::Parked);
     assert!(
         order
-            .settle_by_hand(0, None, NOW_MS + 5)
+            .settle_by_hand(0, None, &terms, NOW_MS + 5)
             .expect("unconfirmed")
             .is_empty()
     );
@@ -257,11 +257,32 @@ fn settling_an_accepted_leads_delivery_as_not_sold_lets_it_go_on() {
 }
 
 #[test]
+fn a_partial_loss_is_one_in_the_end() {
+    for (sold, marks) in [(true, vec![]), (false, vec![Mark::PartialLoss])] {
+        let terms = terms(2, per_lead());
+        let bids = vec![bid("a", "a", "6", false), bid("b", "b", "5", false)];
+        let mut order = quoted(&terms, bids);
+        order.claim(claim(true)).expect("open");
+        deliver(&mut order, 0, accepted());
+        deliver(&mut order, 1, unconfirmed());
+        order
+            .settle(RejectReason::NotDelivered, &terms, NOW_MS + 4)
+            .expect("posting");
+        let marked = |order: &Order| order.delivery(0).map(|delivery| delivery.marks.clone());
+        assert_eq!(marked(&order), Some(vec![]), "a buyer may have it yet");
+        order
+            .settle_by_hand(1, sold.then_some(None), &terms, NOW_MS + 5)
+            .expect("unconfirmed");
+        assert_eq!(marked(&order), Some(marks));
+    }
+}
+
+#[test]
 fn a_price_above_the_bid_is_refused_when_settling_and_counts_as_the_bid_from_a_buyer() {
-    let (_, mut order) = two_exclusive(true);
+    let (terms, mut order) = two_exclusive(true);
     deliver(&mut order, 0, unconfirmed());
     assert_eq!(
-        order.settle_by_hand(0, Some(Some(money("20.01"))), NOW_MS + 5),
+        order.settle_by_hand(0, Some(Some(money("20.01"))), &terms, NOW_MS + 5),
         Err(SettleRefused::AboveBid)
     );
     let (_, mut order) = two_exclusive(true);
@@ -601,7 +622,7 @@ fn happen(order: &mut Order, terms: &Terms, ledger: &mut Vec<Entry>, event: &Eve
         Event::SettleByHand(bid, sold) => {
             ledger.extend(
                 order
-                    .settle_by_hand(bid, sold.then_some(None), at_ms)
+                    .settle_by_hand(bid, sold.then_some(None), terms, at_ms)
                     .unwrap_or_default(),
             );
         }

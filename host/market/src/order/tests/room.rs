@@ -161,7 +161,7 @@ fn an_unconfirmed_delivery_keeps_its_room_and_the_campaigns_until_it_is_settled(
         assert_eq!(remembered(&order), "a");
         let price = sold.then(|| Some(money("18.00")));
         order
-            .settle_by_hand(0, price, NOW_MS + 5)
+            .settle_by_hand(0, price, &terms, NOW_MS + 5)
             .expect("unconfirmed");
         if sold {
             assert_eq!(takings(&order), ["a sold 18.00", "campaign sold"]);
@@ -341,7 +341,7 @@ fn an_unconfirmed_delivery_of_an_erased_lead_is_still_settled_by_hand() {
     order.erase(NOW_MS + 4);
     assert_eq!(order.next(&terms, &[], NOW_MS + 5), Next::Parked);
     order
-        .settle_by_hand(0, None, NOW_MS + 6)
+        .settle_by_hand(0, None, &terms, NOW_MS + 6)
         .expect("unconfirmed");
     // Nothing falls back: there is nothing to deliver any more.
     assert_eq!(order.next(&terms, &[], NOW_MS + 7), Next::Done);
@@ -413,7 +413,7 @@ fn a_test_takes_nothing_books_nothing_and_is_not_remembered() {
             let settled = order.settle(RejectReason::NotDelivered, &terms, NOW_MS + 4);
             booked.extend(settled.expect("posting"));
         }
-        let settled = order.settle_by_hand(0, Some(None), NOW_MS + 5);
+        let settled = order.settle_by_hand(0, Some(None), &terms, NOW_MS + 5);
         booked.extend(settled.expect("unconfirmed"));
         assert_eq!(order.sales(), 1);
         assert!(nothing(&order) && booked.is_empty());
