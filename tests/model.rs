@@ -41,6 +41,7 @@
 //! - An operator's settlement as sold ends a stop as one as not sold does: other places go on.
 //! - A delivery was sold when its buyer, or the operator, said so: that names the month in which
 //!   a return is counted.
+//! - Whether a delivery may be returned is asked of today's account.
 //! - What is sold or paid after a return changes what the supplier is charged, in all, at once.
 
 mod auction;

@@ -2,7 +2,7 @@
 
 use gavel_market::{
     ids::{AccountId, DeliveryId, ReturnId},
-    model::Returns,
+    model::{Market, Returns},
     order::Order,
     personal::looks_personal,
 };
@@ -59,18 +59,19 @@ impl Exchange {
         })
     }
 
-    /// Today's account's rule, else that of the revision that quoted.
+    /// Today's account's rule, if it has one; that of the revision that quoted where there is no
+    /// such account any more.
     async fn rule_for(&self, order: &Order, account: &AccountId) -> Option<Returns> {
-        let today = self.0.revisions.current();
-        let rule_in = |market: &gavel_market::model::Market| {
+        let rule_in = |market: &Market| {
             let (_, account) = market.account_named(account)?;
-            account.returns
+            Some(account.returns)
         };
+        let today = self.0.revisions.current();
         if let Some(rule) = today.and_then(|today| rule_in(&today.market)) {
-            return Some(rule);
+            return rule;
         }
         let quoted = self.0.revision(order.revision).await.ok()?;
-        rule_in(&quoted.market)
+        rule_in(&quoted.market)?
     }
 
     fn shown(
