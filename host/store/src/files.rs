@@ -47,7 +47,7 @@ impl Files {
         // A damaged file of that name is replaced by a whole one. Whoever wrote a whole one may be
         // about to make its name durable, or may have failed to.
         let kept = if self.get(&digest).is_ok_and(|there| there.is_some()) {
-            sync_folder(&self.folder)
+            sync(&self.folder)
         } else {
             self.write(&digest.to_string(), bytes)
         };
@@ -65,7 +65,7 @@ impl Files {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&under_way, self.folder.join(name))?;
-        sync_folder(&self.folder)
+        sync(&self.folder)
     }
 
     /// Keeps compiled code of the plugin with these bytes, for the engine that `stamp` names, in
@@ -127,13 +127,8 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Makes what is in a file durable.
-pub(crate) fn sync_file(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Makes the names in a folder durable.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes what is in a file, or the names in a folder, durable.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 

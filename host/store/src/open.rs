@@ -104,10 +104,10 @@ impl Store {
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
-        files::sync_file(&sled_folder(path).join("conf"))
-            .and_then(|()| files::sync_folder(&sled_folder(path)))
-            .and_then(|()| files::sync_folder(path))
-            .and_then(|()| files::sync_folder(folder.unwrap_or(Path::new("."))))
+        files::sync(&sled_folder(path).join("conf"))
+            .and_then(|()| files::sync(&sled_folder(path)))
+            .and_then(|()| files::sync(path))
+            .and_then(|()| files::sync(folder.unwrap_or(Path::new("."))))
             .map_err(at(path))?;
 
         let before = Arc::new(ArcSwapOption::empty());
